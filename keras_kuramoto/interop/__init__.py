@@ -1,0 +1,1 @@
+"""Weights of the authors' published checkpoints into this library's layers and models."""

@@ -1,0 +1,181 @@
+"""Attentive coupling between oscillators."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_kuramoto.layers.position_encoding import PositionEncoding
+
+
+@keras.saving.register_keras_serializable(package="keras_kuramoto")
+class AttentionConnectivity(keras.layers.Layer):
+    """Multi-head self-attention as coupling, Eq. 8: Jᵢⱼ depends on the oscillators themselves.
+
+    Queries, keys and values are linear in the oscillators' channels, so that the components of different oscillators
+    mix freely. Works on tokens `(batch, length, channels)` and on images `(batch, height, width, channels)`.
+
+    Args:
+        heads: Number of heads; divides the number of channels.
+        position_encoding: `GTA()`, `RotaryEncoding()`, `AbsoluteEncoding()`, any other `PositionEncoding`, or `None`.
+        use_bias: Whether the two linear maps have a bias.
+        kernel_initializer: Initialiser of the two linear maps.
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        x: Oscillators, `(batch, *spatial, channels)`. The spatial sizes must be known, and may differ from those that
+            the layer was built for if the position encoding allows it.
+
+    Returns:
+        Tensor of the same shape: Σⱼ Jᵢⱼ xⱼ.
+
+    Raises:
+        ValueError: If `heads` does not divide the channels, if `position_encoding` is not one, or if a spatial size is
+            unknown.
+
+    Example:
+
+    >>> from keras_kuramoto.layers import GTA
+    >>> AttentionConnectivity(heads=4, position_encoding=GTA())(ops.ones((2, 9, 9, 32))).shape
+    (2, 9, 9, 32)
+
+    Reference: Miyato et al., ICLR 2025, Eq. 8.
+    """
+
+    def __init__(
+        self, heads, position_encoding=None, use_bias=True, kernel_initializer="glorot_uniform", **kwargs
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(heads, int) or isinstance(heads, bool) or heads < 1:
+            raise ValueError(f"`heads` must be a positive integer. Received {heads!r}.")
+        if position_encoding is not None and not isinstance(position_encoding, PositionEncoding):
+            raise ValueError(
+                "`position_encoding` must be `None` or a `PositionEncoding`, such as `GTA()`. "
+                f"Received {position_encoding!r}."
+            )
+        self.heads = heads
+        self.position_encoding = position_encoding
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        if channels is None or channels % self.heads:
+            raise ValueError(
+                f"The number of channels must be known and a multiple of `heads` = {self.heads}. "
+                f"Received the input shape {tuple(input_shape)}."
+            )
+        self._check_grid(input_shape)
+        self._create_projections(channels)
+        if self.position_encoding is not None:
+            self.position_encoding.build_for(input_shape[1:-1], channels, channels // self.heads)
+
+    def _create_projections(self, channels):
+        self.qkv_kernel = self.add_weight(
+            name="qkv_kernel",
+            shape=(channels, 3 * channels),
+            # Three square maps: the fan of each is what the initialiser should see.
+            initializer=lambda shape, dtype=None: ops.concatenate(
+                [self.kernel_initializer.clone()((channels, channels), dtype=dtype) for _ in range(3)], axis=1
+            ),
+        )
+        self.output_kernel = self.add_weight(
+            name="output_kernel", shape=(channels, channels), initializer=self.kernel_initializer
+        )
+        self.qkv_bias = self.output_bias = None
+        if self.use_bias:
+            self.qkv_bias = self.add_weight(name="qkv_bias", shape=(3 * channels,), initializer="zeros")
+            self.output_bias = self.add_weight(name="output_bias", shape=(channels,), initializer="zeros")
+
+    def _check_grid(self, shape):
+        if len(shape) < 3 or None in tuple(shape)[1:]:
+            raise ValueError(
+                "Attention needs an input (batch, *spatial, channels) with at least one spatial axis and spatial sizes "
+                f"that are known. Received the shape {tuple(shape)}."
+            )
+
+    def _query_key_value(self, tokens):
+        qkv = ops.matmul(tokens, self.qkv_kernel)
+        if self.use_bias:
+            qkv = qkv + self.qkv_bias
+        return ops.split(qkv, 3, axis=-1)
+
+    def _project_output(self, x):
+        x = ops.matmul(x, self.output_kernel)
+        return x + self.output_bias if self.use_bias else x
+
+    def call(self, x):
+        self._check_grid(x.shape)
+        grid, channels = tuple(x.shape[1:-1]), x.shape[-1]
+        shape = ops.shape(x)
+        tokens = ops.reshape(x, (-1, math.prod(grid), channels))
+        encoding = self.position_encoding
+        encoded = tokens if encoding is None else encoding.encode_inputs(tokens, grid)
+        split = (-1, math.prod(grid), self.heads, channels // self.heads)
+        query, key, value = [ops.reshape(part, split) for part in self._query_key_value(encoded)]
+        if encoding is not None:
+            query, key, value = encoding.encode_heads(query, key, value, grid)
+        output = ops.dot_product_attention(query, key, value)
+        if encoding is not None:
+            output = encoding.decode_heads(output, grid)
+        output = ops.reshape(output, (-1, math.prod(grid), channels))
+        return ops.reshape(self._project_output(output), shape)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            heads=self.heads,
+            position_encoding=keras.saving.serialize_keras_object(self.position_encoding),
+            use_bias=self.use_bias,
+            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        encoding = keras.saving.deserialize_keras_object(config["position_encoding"])
+        return cls(**{**config, "position_encoding": encoding})
+
+
+@keras.saving.register_keras_serializable(package="keras_kuramoto")
+class SymmetricAttentionConnectivity(AttentionConnectivity):
+    """Attention with one matrix for queries and keys, and the values' matrix, transposed, for the outputs.
+
+    The coupling is symmetric for fixed attention weights only if these are symmetric too, which the softmax over the
+    keys alone does not give; it is the symmetrised AKOrN of the paper's ablation, not a system with a proven energy.
+
+    Args:
+        heads: As for `AttentionConnectivity`, and so are the other arguments.
+
+    Example:
+
+    >>> SymmetricAttentionConnectivity(heads=2)(ops.ones((2, 5, 8))).shape
+    (2, 5, 8)
+
+    Reference: Miyato et al., ICLR 2025, Appendix D.4.
+    """
+
+    def _create_projections(self, channels):
+        self.query_key_kernel = self.add_weight(
+            name="query_key_kernel", shape=(channels, channels), initializer=self.kernel_initializer
+        )
+        self.value_kernel = self.add_weight(
+            name="value_kernel", shape=(channels, channels), initializer=self.kernel_initializer
+        )
+        self.query_key_bias = self.output_bias = None
+        if self.use_bias:
+            self.query_key_bias = self.add_weight(name="query_key_bias", shape=(channels,), initializer="zeros")
+            self.output_bias = self.add_weight(name="output_bias", shape=(channels,), initializer="zeros")
+
+    def _query_key_value(self, tokens):
+        shared = ops.matmul(tokens, self.query_key_kernel)
+        if self.use_bias:
+            shared = shared + self.query_key_bias
+        return shared, shared, ops.matmul(tokens, self.value_kernel)
+
+    def _project_output(self, x):
+        x = ops.matmul(x, ops.transpose(self.value_kernel))
+        return x + self.output_bias if self.use_bias else x

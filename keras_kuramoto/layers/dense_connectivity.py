@@ -1,0 +1,90 @@
+"""All-to-all coupling."""
+
+import math
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_kuramoto")
+class DenseConnectivity(keras.layers.Layer):
+    """Every oscillator of an example coupled to every other by a trained matrix: Σⱼ Jᵢⱼ xⱼ of Eq. 2.
+
+    Spatial axes are flattened first, so the number of weights is (spatial sizes × channels)².
+
+    Args:
+        use_bias: Whether a trained vector is added.
+        kernel_initializer: Initialiser of J.
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        x: Oscillators, `(batch, *spatial, channels)`, with known spatial sizes.
+
+    Returns:
+        Tensor of the same shape.
+
+    Raises:
+        ValueError: If a size other than the batch's is unknown.
+
+    Example:
+
+    >>> DenseConnectivity()(ops.ones((2, 12))).shape
+    (2, 12)
+
+    Reference: Miyato et al., ICLR 2025, Eq. 2.
+    """
+
+    def __init__(self, use_bias=False, kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        if None in tuple(input_shape)[1:]:
+            raise ValueError(
+                f"All sizes but the batch's must be known. Received the input shape {tuple(input_shape)}."
+            )
+        size = math.prod(input_shape[1:])
+        self.kernel = self.add_weight(name="kernel", shape=(size, size), initializer=self.kernel_initializer)
+        self.bias = self.add_weight(name="bias", shape=(size,), initializer="zeros") if self.use_bias else None
+
+    def coupling(self):
+        """The matrix that multiplies a row of flattened oscillators from the right, `Jᵀ`: `(size, size)`."""
+        return self.kernel
+
+    def call(self, x):
+        y = ops.matmul(ops.reshape(x, (-1, self.kernel.shape[0])), self.coupling())
+        return ops.reshape(y if self.bias is None else y + self.bias, ops.shape(x))
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            use_bias=self.use_bias, kernel_initializer=keras.initializers.serialize(self.kernel_initializer)
+        )
+        return config
+
+
+@keras.saving.register_keras_serializable(package="keras_kuramoto")
+class SymmetricDenseConnectivity(DenseConnectivity):
+    """All-to-all coupling with J = Jᵀ, for which Eq. 3 is a Lyapunov function without natural frequencies.
+
+    J = ½ (K + Kᵀ) of a trained K. With `use_bias`, the bias acts as one more stimulus; count it among the stimuli to
+    keep the energy's meaning.
+
+    Args:
+        use_bias: As for `DenseConnectivity`, and so is the other argument.
+
+    Example:
+
+    >>> layer = SymmetricDenseConnectivity()
+    >>> layer(ops.ones((2, 12))).shape
+    (2, 12)
+
+    Reference: Miyato et al., ICLR 2025, Eq. 3 and Appendix F.
+    """
+
+    def coupling(self):
+        return 0.5 * (self.kernel + ops.transpose(self.kernel))

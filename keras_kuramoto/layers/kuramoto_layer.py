@@ -1,0 +1,288 @@
+"""The Kuramoto layer."""
+
+import keras
+from keras import ops
+
+from keras_kuramoto.energies import sum_over_positions, voting_energy_density
+from keras_kuramoto.ops import sphere
+from keras_kuramoto.ops._backend import bounded_loop, static_int
+
+
+def _check_steps(name, value):
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"`{name}` must be an integer of at least 0. Received {value!r}.")
+    return value
+
+
+@keras.saving.register_keras_serializable(package="keras_kuramoto")
+class KuramotoLayer(keras.layers.Layer):
+    """Oscillators on the sphere that turn, follow stimuli and pull at each other: Eq. 2, 4 and 5 of the AKOrN paper.
+
+    One step, for the unit vectors xᵢ with stimuli cᵢ, natural frequencies Ωᵢ and a coupling J, is
+
+        Δxᵢ = Ωᵢ xᵢ + Proj_xᵢ(cᵢ + Σⱼ Jᵢⱼ xⱼ),    xᵢ ← (xᵢ + γ Δxᵢ) / ‖xᵢ + γ Δxᵢ‖.
+
+    The state, the norms and the energies are float32 under a mixed precision policy, whatever the connectivity
+    computes in. The initial oscillators are normalised first.
+
+    Args:
+        connectivity: The coupling J: any Keras layer that maps `(batch, *spatial, channels)` to the same shape, such
+            as `AttentionConnectivity`, `ConvConnectivity` or `DenseConnectivity`.
+        oscillator_dim: N ≥ 2, odd or even: the number of components of an oscillator.
+        natural_frequency: Layer that maps x to Ω x, such as `NaturalFrequency(oscillator_dim)`, or `None`.
+        num_steps: T, the number of steps where a call does not say.
+        step_size: γ > 0, the length of a step in units of time (its start, if it is trained).
+        train_step_size: Whether γ is trained.
+        stimuli_normalization: Layer applied to the stimuli once, before the steps, such as
+            `keras.layers.GroupNormalization`, or `None`.
+        project: `False` leaves out the projection on the tangent space (the paper's Table 5).
+        normalize: `False` leaves out the division by the norm (with `project=False`, the paper's Table 6), so that the
+            state is not on the sphere.
+        energy_density: Function of `(x, stimuli, coupling)` that gives `(batch, *spatial)`, whose sum is the energy:
+            `voting_energy_density` or `lyapunov_energy_density` of `keras_kuramoto.energies`, or a registered one of
+            your own.
+        max_steps: The most that a number of steps given as a tensor can be. Needed only for gradients through such a
+            number (on JAX, and under XLA on TensorFlow), and for energies under `jit` with it.
+        remat: Recompute each step in the backward pass: the memory no longer holds what happens inside the steps.
+        **kwargs: As for `keras.layers.Layer`.
+
+    Call arguments:
+        x: Oscillators, `(batch, *spatial, oscillators * N)`.
+        c: Conditional stimuli, same shape.
+        num_steps: Another number of steps: a Python integer, a scalar integer tensor, or one integer for each example,
+            `(batch,)`; an example stops changing after its own number.
+        return_energy: Whether to return the energies too.
+
+    Returns:
+        The oscillators after the last step, same shape as `x`. With `return_energy=True` a pair with the energies
+        `(batch, steps)`: column t is the energy of the state from which step t + 1 starts. Where an example has fewer
+        steps than the batch, its state and thus its energy stay as they were; columns beyond a scalar tensor
+        `num_steps`, which exist only if `max_steps` is given, are zero.
+
+    Raises:
+        ValueError: If an argument is of the wrong kind, if N does not divide the number of channels, if `x` and `c`
+            differ in shape, or if the connectivity changes the shape.
+
+    Example:
+
+    >>> layer = KuramotoLayer(AttentionConnectivity(heads=2), oscillator_dim=4, num_steps=8)
+    >>> x = keras.random.normal((2, 10, 16))
+    >>> layer(x, c=ops.ones((2, 10, 16))).shape
+    (2, 10, 16)
+    >>> x, energies = layer(x, c=ops.ones((2, 10, 16)), num_steps=3, return_energy=True)
+    >>> energies.shape
+    (2, 3)
+
+    Reference: Miyato et al., Artificial Kuramoto Oscillatory Neurons, ICLR 2025, Eq. 2, 4, 5. The authors' code without
+    natural frequencies adds x in place of Ωx, which is this layer with a step of γ / (1 + γ).
+    """
+
+    def __init__(
+        self,
+        connectivity,
+        oscillator_dim,
+        natural_frequency=None,
+        num_steps=8,
+        step_size=1.0,
+        train_step_size=False,
+        stimuli_normalization=None,
+        project=True,
+        normalize=True,
+        energy_density=voting_energy_density,
+        max_steps=None,
+        remat=False,
+        **kwargs,
+    ):
+        # The state stays in the variables' dtype: the connectivity casts for itself.
+        super().__init__(autocast=False, **kwargs)
+        for name, layer, optional in (
+            ("connectivity", connectivity, False),
+            ("natural_frequency", natural_frequency, True),
+            ("stimuli_normalization", stimuli_normalization, True),
+        ):
+            if not isinstance(layer, keras.layers.Layer) and not (optional and layer is None):
+                raise ValueError(
+                    f"`{name}` must be a Keras layer{' or `None`' if optional else ''}. Received {layer!r}."
+                )
+        if not callable(energy_density):
+            raise ValueError(
+                f"`energy_density` must be a function of (x, stimuli, coupling). Received {energy_density!r}."
+            )
+        if not isinstance(step_size, (int, float)) or isinstance(step_size, bool) or not step_size > 0:
+            raise ValueError(f"`step_size` must be a positive number. Received {step_size!r}.")
+        self.connectivity = connectivity
+        self.oscillator_dim = sphere.check_oscillator_dim(oscillator_dim)
+        self.natural_frequency = natural_frequency
+        self.num_steps = _check_steps("num_steps", num_steps)
+        self.step_size = float(step_size)
+        self.train_step_size = train_step_size
+        self.stimuli_normalization = stimuli_normalization
+        self.project = project
+        self.normalize = normalize
+        self.energy_density = energy_density
+        self.max_steps = None if max_steps is None else _check_steps("max_steps", max_steps)
+        self.remat = remat
+
+    def build(self, x_shape, c_shape):
+        x_shape, c_shape = tuple(x_shape), tuple(c_shape)
+        sphere.check_channels(x_shape[-1], self.oscillator_dim)
+        if len(x_shape) != len(c_shape) or any(a != b and None not in (a, b) for a, b in zip(x_shape, c_shape)):
+            raise ValueError(
+                f"The oscillators `x` and the stimuli `c` must have the same shape. Received {x_shape} and {c_shape}."
+            )
+        for layer in (self.connectivity, self.natural_frequency, self.stimuli_normalization):
+            if layer is not None and not layer.built:
+                layer.build(x_shape)
+        shape = tuple(self.connectivity.compute_output_shape(x_shape))
+        if len(shape) != len(x_shape) or any(a != b and None not in (a, b) for a, b in zip(shape, x_shape)):
+            raise ValueError(
+                f"`connectivity` must keep the shape of the oscillators. It maps {x_shape} to {shape}."
+            )
+        self.gamma = self.add_weight(
+            name="step_size",
+            shape=(),
+            initializer=keras.initializers.Constant(self.step_size),
+            trainable=self.train_step_size,
+        )
+
+    def coupling(self, x):
+        """J x: what the connectivity makes of the oscillators, in the state's dtype."""
+        return ops.cast(self.connectivity(x), self.variable_dtype)
+
+    def energy(self, x, c):
+        """The energy of a state.
+
+        Args:
+            x: Oscillators, `(batch, *spatial, channels)`; normalised first, if the layer does so in its steps.
+            c: Conditional stimuli, same shape, not yet normalised.
+
+        Returns:
+            `(batch,)`.
+        """
+        return self._with_inputs(x, c, lambda x, c: sum_over_positions(self.energy_density(x, c, self.coupling(x))))
+
+    def trajectory(self, x, c, num_steps=None):
+        """All states on the way, for plots and animations.
+
+        Args:
+            x: Oscillators, as for a call.
+            c: Conditional stimuli.
+            num_steps: Python integer.
+
+        Returns:
+            `(batch, steps + 1, *spatial, channels)`, from the (normalised) initial oscillators to the last ones.
+        """
+
+        def run(x, c):
+            def step(state, index):
+                state = self._step(state, c, self.coupling(state))
+                return state, state
+
+            steps = self.num_steps if num_steps is None else num_steps
+            _, states = bounded_loop(step, x, steps, output_like=x)
+            return ops.moveaxis(ops.concatenate([x[None], states]), 0, 1)
+
+        return self._with_inputs(x, c, run)
+
+    def _with_inputs(self, x, c, function):
+        if not self.built:
+            self.build(x.shape, c.shape)
+        return function(*self._prepare(x, c))
+
+    def _prepare(self, x, c):
+        if self.stimuli_normalization is not None:
+            c = self.stimuli_normalization(c)
+        x, c = ops.cast(x, self.variable_dtype), ops.cast(c, self.variable_dtype)
+        if self.normalize:
+            x = self._on_sphere(x)
+        return x, c
+
+    def _on_sphere(self, x):
+        return sphere.join_oscillators(sphere.normalize(sphere.split_oscillators(x, self.oscillator_dim)))
+
+    def _step(self, x, c, coupling):
+        groups = sphere.split_oscillators(x, self.oscillator_dim)
+        change = sphere.split_oscillators(c + coupling, self.oscillator_dim)
+        if self.project:
+            change = sphere.project_to_tangent(groups, change)
+        if self.natural_frequency is not None:
+            turn = ops.cast(self.natural_frequency(x), self.variable_dtype)
+            change = change + sphere.split_oscillators(turn, self.oscillator_dim)
+        groups = groups + self.gamma * change
+        return sphere.join_oscillators(sphere.normalize(groups) if self.normalize else groups)
+
+    def call(self, x, c, num_steps=None, return_energy=False):
+        if num_steps is None:
+            num_steps = self.num_steps
+        per_example = None
+        if isinstance(num_steps, int):
+            _check_steps("num_steps", num_steps)
+        else:
+            num_steps = ops.cast(num_steps, "int32")
+            if len(num_steps.shape) > 1:
+                raise ValueError(
+                    "`num_steps` must be an integer, a scalar tensor or a tensor with one integer for each example, "
+                    f"`(batch,)`. Received the shape {tuple(num_steps.shape)}."
+                )
+            if len(num_steps.shape) == 1:
+                per_example = ops.reshape(num_steps, (-1,) + (1,) * (len(x.shape) - 1))
+                num_steps = ops.max(num_steps)
+        x, c = self._prepare(x, c)
+
+        def step(x, index):
+            coupling = self.coupling(x)
+            density = self.energy_density(x, c, coupling) if return_energy else None
+            new = self._step(x, c, coupling)
+            if per_example is not None:
+                new = ops.where(index < per_example, new, x)
+            return new, density
+
+        density_like = ops.zeros_like(x[..., 0]) if return_energy else None
+        x, densities = bounded_loop(
+            step, x, num_steps, output_like=density_like, max_steps=self.max_steps, remat=self.remat
+        )
+        if not return_energy:
+            return x
+        # Summed here and not in the loop: XLA would make one long sum of it there, which loses more to rounding.
+        return x, ops.transpose(ops.sum(densities, axis=tuple(range(2, len(densities.shape)))))
+
+    def compute_output_spec(self, x, c, num_steps=None, return_energy=False):
+        if len(x.shape) != len(c.shape):
+            raise ValueError(
+                f"The oscillators `x` and the stimuli `c` must have the same shape. Received {x.shape} and {c.shape}."
+            )
+        state = keras.KerasTensor(x.shape, dtype=self.variable_dtype)
+        if not return_energy:
+            return state
+        steps = self.num_steps if num_steps is None else static_int(num_steps)
+        energies = (x.shape[0], self.max_steps if steps is None else steps)
+        return state, keras.KerasTensor(energies, dtype=self.variable_dtype)
+
+    def compute_output_shape(self, x_shape, c_shape):
+        return tuple(x_shape)
+
+    def get_config(self):
+        config = super().get_config()
+        serialize = keras.saving.serialize_keras_object
+        config.update(
+            connectivity=serialize(self.connectivity),
+            oscillator_dim=self.oscillator_dim,
+            natural_frequency=serialize(self.natural_frequency),
+            num_steps=self.num_steps,
+            step_size=self.step_size,
+            train_step_size=self.train_step_size,
+            stimuli_normalization=serialize(self.stimuli_normalization),
+            project=self.project,
+            normalize=self.normalize,
+            energy_density=serialize(self.energy_density),
+            max_steps=self.max_steps,
+            remat=self.remat,
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        for name in ("connectivity", "natural_frequency", "stimuli_normalization", "energy_density"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)

@@ -1,0 +1,1 @@
+from keras_kuramoto.models.sudoku import AKOrNSudoku, BoardEncoding, SudokuModel

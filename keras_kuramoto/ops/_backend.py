@@ -1,0 +1,128 @@
+"""The bounded loop: one loop, differentiable in reverse, with a body for each Keras backend.
+
+This is the only module of the library that imports a backend. `keras.ops.while_loop` has no reverse mode on JAX, and
+`keras.ops.fori_loop` and `keras.ops.scan` have none under XLA on TensorFlow, so no single function of `keras.ops` can
+train on a TPU with every backend.
+"""
+
+import keras
+from keras import ops
+
+
+def static_int(value):
+    """The Python integer that `value` is known to be now, or `None` (a tensor whose value is known only when it runs)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not hasattr(value, "dtype"):
+        return None
+    if len(getattr(value, "shape", ())) != 0 or isinstance(value, keras.KerasTensor):
+        return None
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        constant = tf.get_static_value(value) if tf.is_tensor(value) else value
+        return None if constant is None else int(constant)
+    if backend == "jax":
+        import jax
+
+        return None if isinstance(value, jax.core.Tracer) else int(value)
+    # A meta tensor (PyTorch's symbolic calls) has no value.
+    return None if getattr(getattr(value, "device", None), "type", None) == "meta" else int(value)
+
+
+def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat=False):
+    """Repeats `state, output = step(state, index)` and stacks the outputs.
+
+    Differentiable in reverse on TensorFlow (eager, graph and XLA), JAX and PyTorch if `num_steps` is a Python integer
+    or `max_steps` is given. The size of the compiled program does not grow with the number of steps.
+
+    Args:
+        step: Function from `(state, index)`, `index` a scalar int32 tensor (a Python integer on PyTorch), to
+            `(state, output)`. The state keeps its structure, shapes and dtypes; the output is one tensor, or `None`
+            where `output_like` is `None`. Weights that it uses must exist before the loop.
+        state: A tensor or a nest of tensors.
+        num_steps: Number of repetitions: a Python integer ≥ 0 or a scalar integer tensor.
+        output_like: A tensor with the shape and dtype of one step's output, if the outputs are wanted.
+        max_steps: Python integer, the most that a tensor `num_steps` can be. Needed for gradients through a number of
+            steps that is a tensor, under XLA on TensorFlow and on JAX. The outputs then have `max_steps` rows, those
+            from `num_steps` on are zero.
+        remat: Recompute each step in the backward pass and keep only the states between the steps
+            (`keras.remat`): less memory for about a third more time.
+
+    Returns:
+        `(state, outputs)`: the last state, and the outputs stacked on a new first axis (`None` without `output_like`).
+
+    Raises:
+        ValueError: On JAX, if outputs are wanted with a traced `num_steps` and no `max_steps`.
+
+    Example:
+
+    >>> state, outputs = bounded_loop(lambda x, i: (2 * x, x), ops.ones(()), 3, output_like=ops.ones(()))
+    >>> float(state), [float(y) for y in outputs]
+    (8.0, [1.0, 2.0, 4.0])
+    """
+    known = static_int(num_steps)
+    if known is not None:
+        num_steps, max_steps = known, None
+    if remat:
+        step = keras.remat(step)
+    loops = {"tensorflow": _tensorflow_loop, "jax": _jax_loop, "torch": _torch_loop}
+    return loops[keras.backend.backend()](step, state, num_steps, output_like, max_steps)
+
+
+def _tensorflow_loop(step, state, num_steps, output_like, max_steps):
+    import tensorflow as tf
+
+    bound = max_steps if max_steps is not None else num_steps
+    arrays = ()
+    if output_like is not None:
+        arrays = (tf.TensorArray(output_like.dtype, size=bound, element_shape=output_like.shape),)
+
+    def body(index, state, arrays):
+        state, output = step(state, index)
+        return index + 1, state, tuple(array.write(index, output) for array in arrays)
+
+    count = tf.cast(num_steps, tf.int32)
+    _, state, arrays = tf.while_loop(
+        lambda index, *_: index < count,
+        body,
+        (tf.constant(0), state, arrays),
+        # XLA can only differentiate a loop if it knows how often it runs at the most.
+        maximum_iterations=bound if isinstance(bound, int) else None,
+    )
+    return state, arrays[0].stack() if arrays else None
+
+
+def _jax_loop(step, state, num_steps, output_like, max_steps):
+    import jax
+
+    if isinstance(num_steps, int):
+        return jax.lax.scan(step, state, jax.numpy.arange(num_steps, dtype="int32"))
+    if max_steps is not None:
+        idle = None if output_like is None else jax.numpy.zeros_like(output_like)
+
+        def guarded(state, index):
+            return jax.lax.cond(index < num_steps, step, lambda state, index: (state, idle), state, index)
+
+        return jax.lax.scan(guarded, state, jax.numpy.arange(max_steps, dtype="int32"))
+    if output_like is not None:
+        raise ValueError(
+            "A loop that keeps an output of every step has a result whose size depends on `num_steps`, which JAX can "
+            "only compile if it knows a bound. Give `max_steps` (an integer), or `num_steps` as a Python integer."
+        )
+    return jax.lax.fori_loop(0, num_steps, lambda index, state: step(state, index)[0], state), None
+
+
+def _torch_loop(step, state, num_steps, output_like, max_steps):
+    import torch
+
+    rows = int(num_steps) if max_steps is None else max_steps
+    outputs = []
+    for index in range(int(num_steps)):
+        state, output = step(state, index)
+        outputs.append(output)
+    if output_like is None:
+        return state, None
+    outputs.extend([torch.zeros_like(output_like)] * (rows - len(outputs)))
+    return state, torch.stack(outputs) if outputs else output_like.new_zeros((0, *output_like.shape))
