@@ -1,7 +1,6 @@
 """Oscillatory and associative-memory layers for Keras 3."""
 
-from keras_kuramoto import energies, layers, ops
+from keras_kuramoto import energies, layers, metrics, models, ops
+from keras_kuramoto._version import __version__
 
-__version__ = "0.1.0"
-
-__all__ = ["__version__", "energies", "layers", "ops"]
+__all__ = ["__version__", "energies", "layers", "metrics", "models", "ops"]

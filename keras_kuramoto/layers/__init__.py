@@ -14,6 +14,8 @@ from keras_kuramoto.layers.kuramoto_layer import KuramotoLayer
 from keras_kuramoto.layers.natural_frequency import NaturalFrequency
 from keras_kuramoto.layers.oscillator_readout import OscillatorReadout
 from keras_kuramoto.layers.position_encoding import GTA, AbsoluteEncoding, PositionEncoding, RotaryEncoding
+from keras_kuramoto.layers.repeat import Repeat
+from keras_kuramoto.layers.transformer_block import TransformerBlock
 
 __all__ = [
     "GTA",
@@ -27,10 +29,12 @@ __all__ = [
     "NaturalFrequency",
     "OscillatorReadout",
     "PositionEncoding",
+    "Repeat",
     "RotaryEncoding",
     "SymmetricAttentionConnectivity",
     "SymmetricConvConnectivity",
     "SymmetricDenseConnectivity",
+    "TransformerBlock",
     "gaussian_kernel",
     "random_kernel",
 ]

@@ -41,8 +41,6 @@ class KuramotoLayer(keras.layers.Layer):
         energy_density: Function of `(x, stimuli, coupling)` that gives `(batch, *spatial)`, whose sum is the energy:
             `voting_energy_density` or `lyapunov_energy_density` of `keras_kuramoto.energies`, or a registered one of
             your own.
-        max_steps: The most that a number of steps given as a tensor can be. Needed only for gradients through such a
-            number (on JAX, and under XLA on TensorFlow), and for energies under `jit` with it.
         remat: Recompute each step in the backward pass: the memory no longer holds what happens inside the steps.
         **kwargs: As for `keras.layers.Layer`.
 
@@ -52,6 +50,9 @@ class KuramotoLayer(keras.layers.Layer):
         num_steps: Another number of steps: a Python integer, a scalar integer tensor, or one integer for each example,
             `(batch,)`; an example stops changing after its own number.
         return_energy: Whether to return the energies too.
+        max_steps: Python integer, the most that a number of steps given as a tensor can be; larger ones count as this.
+            Needed only for gradients through a tensor `num_steps` on JAX and under XLA on TensorFlow, and for energies
+            with one under `jit`.
 
     Returns:
         The oscillators after the last step, same shape as `x`. With `return_energy=True` a pair with the energies
@@ -65,6 +66,7 @@ class KuramotoLayer(keras.layers.Layer):
 
     Example:
 
+    >>> from keras_kuramoto.layers import AttentionConnectivity
     >>> layer = KuramotoLayer(AttentionConnectivity(heads=2), oscillator_dim=4, num_steps=8)
     >>> x = keras.random.normal((2, 10, 16))
     >>> layer(x, c=ops.ones((2, 10, 16))).shape
@@ -89,7 +91,6 @@ class KuramotoLayer(keras.layers.Layer):
         project=True,
         normalize=True,
         energy_density=voting_energy_density,
-        max_steps=None,
         remat=False,
         **kwargs,
     ):
@@ -120,7 +121,6 @@ class KuramotoLayer(keras.layers.Layer):
         self.project = project
         self.normalize = normalize
         self.energy_density = energy_density
-        self.max_steps = None if max_steps is None else _check_steps("max_steps", max_steps)
         self.remat = remat
 
     def build(self, x_shape, c_shape):
@@ -143,6 +143,8 @@ class KuramotoLayer(keras.layers.Layer):
             shape=(),
             initializer=keras.initializers.Constant(self.step_size),
             trainable=self.train_step_size,
+            # `autocast=False` of the layer does not reach a variable that is read outside of any other layer's call.
+            autocast=False,
         )
 
     def coupling(self, x):
@@ -211,7 +213,9 @@ class KuramotoLayer(keras.layers.Layer):
         groups = groups + self.gamma * change
         return sphere.join_oscillators(sphere.normalize(groups) if self.normalize else groups)
 
-    def call(self, x, c, num_steps=None, return_energy=False):
+    def call(self, x, c, num_steps=None, return_energy=False, max_steps=None):
+        if max_steps is not None:
+            _check_steps("max_steps", max_steps)
         if num_steps is None:
             num_steps = self.num_steps
         per_example = None
@@ -239,14 +243,14 @@ class KuramotoLayer(keras.layers.Layer):
 
         density_like = ops.zeros_like(x[..., 0]) if return_energy else None
         x, densities = bounded_loop(
-            step, x, num_steps, output_like=density_like, max_steps=self.max_steps, remat=self.remat
+            step, x, num_steps, output_like=density_like, max_steps=max_steps, remat=self.remat
         )
         if not return_energy:
             return x
         # Summed here and not in the loop: XLA would make one long sum of it there, which loses more to rounding.
         return x, ops.transpose(ops.sum(densities, axis=tuple(range(2, len(densities.shape)))))
 
-    def compute_output_spec(self, x, c, num_steps=None, return_energy=False):
+    def compute_output_spec(self, x, c, num_steps=None, return_energy=False, max_steps=None):
         if len(x.shape) != len(c.shape):
             raise ValueError(
                 f"The oscillators `x` and the stimuli `c` must have the same shape. Received {x.shape} and {c.shape}."
@@ -255,7 +259,7 @@ class KuramotoLayer(keras.layers.Layer):
         if not return_energy:
             return state
         steps = self.num_steps if num_steps is None else static_int(num_steps)
-        energies = (x.shape[0], self.max_steps if steps is None else steps)
+        energies = (x.shape[0], max_steps if steps is None else steps)
         return state, keras.KerasTensor(energies, dtype=self.variable_dtype)
 
     def compute_output_shape(self, x_shape, c_shape):
@@ -275,7 +279,6 @@ class KuramotoLayer(keras.layers.Layer):
             project=self.project,
             normalize=self.normalize,
             energy_density=serialize(self.energy_density),
-            max_steps=self.max_steps,
             remat=self.remat,
         )
         return config

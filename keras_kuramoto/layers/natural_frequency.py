@@ -25,7 +25,7 @@ class NaturalFrequency(keras.layers.Layer):
         x: Oscillators, `(batch, *spatial, oscillators * N)`.
 
     Returns:
-        Ω x, same shape.
+        Ω x, same shape, float32 under a mixed precision policy, as the state that it turns.
 
     Raises:
         ValueError: If N is no integer ≥ 2 or does not divide the number of channels.
@@ -40,7 +40,7 @@ class NaturalFrequency(keras.layers.Layer):
     """
 
     def __init__(self, oscillator_dim, shared=True, frequency=1.0, trainable=True, **kwargs):
-        super().__init__(trainable=trainable, **kwargs)
+        super().__init__(trainable=trainable, autocast=False, **kwargs)
         self.oscillator_dim = sphere.check_oscillator_dim(oscillator_dim)
         self.shared = shared
         self.frequency = frequency
@@ -49,12 +49,13 @@ class NaturalFrequency(keras.layers.Layer):
         dim = self.oscillator_dim
         sphere.check_channels(input_shape[-1], dim)
         rows, columns = np.triu_indices(dim, 1)
-        start = np.where((rows % 2 == 0) & (columns == rows + 1), self.frequency, 0.0).astype("float32")
+        start = np.where((rows % 2 == 0) & (columns == rows + 1), self.frequency, 0.0)
         shape = start.shape if self.shared else (input_shape[-1] // dim, *start.shape)
         self.upper = self.add_weight(
             name="upper",
             shape=shape,
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(np.broadcast_to(start, shape), dtype=dtype),
+            autocast=False,
         )
         # Maps the entries above the diagonal to a whole skew-symmetric matrix.
         basis = np.zeros((len(start), dim, dim), "float32")
@@ -67,7 +68,7 @@ class NaturalFrequency(keras.layers.Layer):
         return ops.tensordot(self.upper, ops.convert_to_tensor(self._basis, dtype=self.upper.dtype), axes=1)
 
     def call(self, x):
-        groups = sphere.split_oscillators(x, self.oscillator_dim)
+        groups = sphere.split_oscillators(ops.cast(x, self.variable_dtype), self.oscillator_dim)
         # N is small: a multiplication and a sum are faster than many tiny matrix products.
         return sphere.join_oscillators(ops.sum(self.matrices() * ops.expand_dims(groups, -2), axis=-1))
 

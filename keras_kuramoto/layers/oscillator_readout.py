@@ -75,12 +75,14 @@ class OscillatorReadout(keras.layers.Layer):
                 filters, self.kernel_size, padding="same", data_format="channels_last", **options
             )
         self.linear.build(input_shape)
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros") if self.use_bias else None
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros", autocast=False)
 
     def call(self, x):
         z = ops.cast(self.linear(x), self.variable_dtype)
         norms = sphere.safe_norm(sphere.split_oscillators(z, self.oscillator_dim))
-        return norms if self.bias is None else norms + ops.cast(self.bias, norms.dtype)
+        return norms if self.bias is None else norms + self.bias
 
     def compute_output_spec(self, x):
         return keras.KerasTensor(self.compute_output_shape(x.shape), dtype=self.variable_dtype)

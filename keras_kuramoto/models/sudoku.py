@@ -9,13 +9,16 @@ from keras import ops
 
 from keras_kuramoto.layers import (
     GTA,
+    AbsoluteEncoding,
     AttentionConnectivity,
     InitialOscillators,
     KuramotoLayer,
     NaturalFrequency,
     OscillatorReadout,
+    Repeat,
     RotaryEncoding,
     SymmetricAttentionConnectivity,
+    TransformerBlock,
 )
 from keras_kuramoto.ops import harmonic_angles
 
@@ -54,7 +57,7 @@ class SudokuModel(keras.Model):
     and gives logits `(batch, S, S, S)`, the last axis the digits 1 … S. `noise` may be `None` or left out, and the board
     be given alone: the initial oscillators of blank cells are then drawn by the model.
 
-    A subclass hands its network, a function `(board, noise, num_steps, return_energy)` that owns the layers, and the
+    A subclass hands its network, a function `(board, noise, num_steps, return_energy, max_steps)` that owns the layers, and the
     arguments of its own `__init__`, as a dictionary that can be serialised.
     """
 
@@ -77,7 +80,7 @@ class SudokuModel(keras.Model):
             inputs = {"board": inputs}
         return super().__call__({"noise": None, **inputs}, *args, **kwargs)
 
-    def run(self, board, noise=None, num_steps=None, return_energy=False):
+    def run(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
         """Logits of boards, with the options of a call.
 
         Args:
@@ -85,6 +88,7 @@ class SudokuModel(keras.Model):
             noise: Initial oscillators of the blank cells, `(batch, S, S, channels)`, or `None` to draw them.
             num_steps: Number of steps of each block, as for `KuramotoLayer`; by default the model's own.
             return_energy: Whether to return energies too.
+            max_steps: Bound of a tensor `num_steps`, as for `KuramotoLayer`; needed to train with one.
 
         Returns:
             Logits `(batch, S, S, S)`; with `return_energy=True` also the energies of the last block, `(batch, steps)`.
@@ -92,7 +96,7 @@ class SudokuModel(keras.Model):
         Raises:
             ValueError: If energies are asked of a model that has none.
         """
-        return self.network(board, noise, num_steps, return_energy)
+        return self.network(board, noise, num_steps, return_energy, max_steps)
 
     def get_config(self):
         # Not that of a functional model: the arguments of __init__ rebuild the graph.
@@ -114,7 +118,7 @@ class SudokuModel(keras.Model):
 class _AKOrNNetwork:
     def __init__(self, arguments):
         size, channels, dim = arguments["board_size"], arguments["channels"], arguments["oscillator_dim"]
-        options = {name: arguments[name] for name in ("num_steps", "step_size", "train_step_size", "max_steps", "remat")}
+        options = {name: arguments[name] for name in ("num_steps", "step_size", "train_step_size", "remat")}
         self.embedding = _digit_embedding(size, channels)
         self.initial = InitialOscillators(dim, seed=arguments["seed"], name="initial_oscillators")
         self.blocks = [
@@ -135,12 +139,12 @@ class _AKOrNNetwork:
         ]
         self.head = keras.layers.Dense(size, dtype="float32", name="head")
 
-    def __call__(self, board, noise=None, num_steps=None, return_energy=False):
+    def __call__(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
         c = self.embedding(board)
         x = self.initial(c, ops.greater(board, 0), noise)
         energies = None
         for block in self.blocks:
-            x = block["kuramoto"](x, c, num_steps=num_steps, return_energy=return_energy)
+            x = block["kuramoto"](x, c, num_steps=num_steps, return_energy=return_energy, max_steps=max_steps)
             if return_energy:
                 x, energies = x
             r = block["readout"](x)
@@ -174,7 +178,6 @@ class AKOrNSudoku(SudokuModel):
         blocks: L, number of blocks.
         step_size: γ at the start.
         train_step_size: Whether γ is trained, as the authors do for Sudoku.
-        max_steps: As for `KuramotoLayer`.
         remat: As for `KuramotoLayer`.
         seed: Seed of the generator that draws initial oscillators which are not given.
         **kwargs: As for `keras.Model`.
@@ -202,7 +205,6 @@ class AKOrNSudoku(SudokuModel):
         blocks=1,
         step_size=1.0,
         train_step_size=True,
-        max_steps=None,
         remat=False,
         seed=None,
         **kwargs,
@@ -218,8 +220,176 @@ class AKOrNSudoku(SudokuModel):
             "blocks": blocks,
             "step_size": step_size,
             "train_step_size": train_step_size,
-            "max_steps": max_steps,
             "remat": remat,
             "seed": seed,
         }
         super().__init__(_AKOrNNetwork(arguments), arguments, **kwargs)
+
+
+class _TransformerNetwork:
+    def __init__(self, arguments):
+        size, channels = arguments["board_size"], arguments["channels"]
+        self.embedding = _digit_embedding(size, channels)
+        self.blocks = []
+        for index in range(arguments["blocks"]):
+            attention = keras.saving.deserialize_keras_object(arguments["attention"])
+            block = TransformerBlock(attention, name=f"block_{index}")
+            self.blocks.append(Repeat(block, arguments["num_steps"], name=f"repeat_{index}"))
+        self.norm = keras.layers.LayerNormalization(name="norm")
+        self.head = keras.layers.Dense(size, dtype="float32", name="head")
+
+    def __call__(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
+        if return_energy:
+            raise ValueError("This model has no oscillators and so no energy; `return_energy` must be False.")
+        x = self.embedding(board)
+        for block in self.blocks:
+            x = block(x, num_steps=num_steps, max_steps=max_steps)
+        return self.head(self.norm(x))
+
+
+@keras.saving.register_keras_serializable(package="keras_kuramoto")
+class TransformerSudoku(SudokuModel):
+    """The paper's baselines for Sudoku: a transformer, or iterative self-attention (Itr SA).
+
+    A transformer has many blocks of one step each; Itr SA has one block that is applied T times with the same weights.
+    Initial oscillators are accepted and not used, so that the models can be exchanged.
+
+    Args:
+        attention: The attention, a layer; each block gets a copy of its own.
+        board_size: 4, 9 or 16.
+        channels: Number of channels.
+        num_steps: How often each block is applied.
+        blocks: Number of blocks.
+        **kwargs: As for `keras.Model`.
+
+    Raises:
+        ValueError: For a board size that is none of these, and whatever the layers reject.
+
+    Example:
+
+    >>> model = TransformerSudoku(AttentionConnectivity(4, BoardEncoding()), board_size=4, channels=32, blocks=2)
+    >>> model({"board": ops.zeros((2, 4, 4), dtype="int32")}).shape
+    (2, 4, 4, 4)
+
+    Reference: Miyato et al., ICLR 2025, Table 3 and 19, Fig. 11 (b).
+    """
+
+    def __init__(self, attention, board_size=9, channels=512, num_steps=1, blocks=8, **kwargs):
+        arguments = {
+            "attention": keras.saving.serialize_keras_object(attention),
+            "board_size": board_size,
+            "channels": channels,
+            "num_steps": num_steps,
+            "blocks": blocks,
+        }
+        super().__init__(_TransformerNetwork(arguments), arguments, **kwargs)
+
+
+def akorn_sudoku(heads=8, position_encoding=None, frequency=0.5, oscillator_dim=4, connectivity=None, **arguments):
+    """AKOrN for Sudoku with attentive coupling, by numbers: by default the paper's model.
+
+    Args:
+        heads: Number of attention heads.
+        position_encoding: A `PositionEncoding`; by default a `GTA()` on the board's rows and columns.
+        frequency: ω at the start, one Ω for all oscillators, trained; `None` for no natural frequencies.
+        oscillator_dim: N.
+        connectivity: Any other coupling, in place of attention with these heads and encoding.
+        **arguments: As for `AKOrNSudoku`.
+
+    Returns:
+        An `AKOrNSudoku` with the paper's 512 channels, N = 4, T = 16, unless told otherwise.
+
+    Example:
+
+    >>> akorn_sudoku(board_size=4, channels=32, heads=4).count_params()
+    16089
+    """
+    if connectivity is None:
+        connectivity = AttentionConnectivity(heads, GTA() if position_encoding is None else position_encoding)
+    omega = None if frequency is None else NaturalFrequency(oscillator_dim, frequency=frequency)
+    return AKOrNSudoku(connectivity, omega, oscillator_dim=oscillator_dim, **arguments)
+
+
+def symmetric_akorn_sudoku(heads=8, position_encoding=None, **arguments):
+    """`akorn_sudoku` with symmetrised attention, Appendix D.4. Arguments as there."""
+    encoding = RotaryEncoding() if position_encoding is None else position_encoding
+    return akorn_sudoku(connectivity=SymmetricAttentionConnectivity(heads, encoding), **arguments)
+
+
+def transformer_sudoku(heads=8, position_encoding=None, **arguments):
+    """The paper's transformer of 8 blocks. Arguments as for `akorn_sudoku`'s first two and `TransformerSudoku`."""
+    encoding = AbsoluteEncoding() if position_encoding is None else position_encoding
+    return TransformerSudoku(AttentionConnectivity(heads, encoding), **arguments)
+
+
+def iterative_attention_sudoku(**arguments):
+    """The paper's Itr SA: one transformer block, 16 times. Arguments as for `transformer_sudoku`."""
+    return transformer_sudoku(**{"num_steps": 16, "blocks": 1, **arguments})
+
+
+_SMALL = {"channels": 96, "heads": 4}
+_PRESETS = {
+    # Learns in minutes on a laptop.
+    "sudoku4_quick": (akorn_sudoku, {"board_size": 4, "channels": 64, "heads": 4, "num_steps": 16}, BoardEncoding),
+    # Trains on a CPU.
+    "sudoku9_small": (akorn_sudoku, {**_SMALL, "num_steps": 16}, BoardEncoding),
+    "sudoku9_small_symmetric": (symmetric_akorn_sudoku, _SMALL, BoardEncoding),
+    "sudoku9_small_iterative": (iterative_attention_sudoku, _SMALL, BoardEncoding),
+    "sudoku9_small_transformer": (transformer_sudoku, _SMALL, BoardEncoding),
+    # The paper's sizes.
+    "sudoku9_paper": (akorn_sudoku, {}, None),
+    "sudoku9_paper_symmetric": (symmetric_akorn_sudoku, {}, None),
+    "sudoku9_paper_iterative": (iterative_attention_sudoku, {}, None),
+    "sudoku9_paper_transformer": (transformer_sudoku, {}, None),
+}
+_WEIGHTS = pathlib.Path(__file__).parent / "weights"
+
+
+def sudoku_presets():
+    """Names of the presets that `sudoku_from_preset` knows.
+
+    Example:
+
+    >>> "sudoku9_paper" in sudoku_presets()
+    True
+    """
+    return tuple(_PRESETS)
+
+
+def sudoku_from_preset(name, trained=False, **changes):
+    """The model of a preset.
+
+    Args:
+        name: One of `sudoku_presets()`.
+        trained: Whether to load the weights that come with the library (`"sudoku9_small"` has some).
+        **changes: Arguments of the model in place of the preset's.
+
+    Returns:
+        A `SudokuModel`.
+
+    Raises:
+        ValueError: If the name or an argument is unknown, or no weights come with the preset.
+
+    Example:
+
+    >>> sudoku_from_preset("sudoku4_quick").name
+    'sudoku4_quick'
+    """
+    if name not in _PRESETS:
+        raise ValueError(f"Unknown preset '{name}'. Known: {', '.join(_PRESETS)}.")
+    function, arguments, encoding = _PRESETS[name]
+    if encoding is not None:
+        arguments = {**arguments, "position_encoding": encoding()}
+    try:
+        model = function(**{"name": name, **arguments, **changes})
+    except TypeError as error:
+        if not changes:
+            raise
+        raise ValueError(f"The preset '{name}' does not take these arguments: {error}.") from None
+    if trained:
+        weights = _WEIGHTS / f"{name}.weights.h5"
+        if not weights.exists():
+            known = sorted(path.name.removesuffix(".weights.h5") for path in _WEIGHTS.glob("*.weights.h5"))
+            raise ValueError(f"No trained weights come with the preset '{name}'. There are some for: {known}.")
+        model.load_weights(weights)
+    return model

@@ -64,6 +64,9 @@ def safe_norm(x, axis=-1, keepdims=False):
 def normalize(x, axis=-1):
     """Π of Eq. 5: divides by the Euclidean norm. The zero vector stays zero, with gradient 0.
 
+    A vector shorter than 1e-12 counts as zero: the gradient of a shorter one, 1 / norm, would come out infinite or
+    NaN in float32.
+
     Args:
         x: Tensor of floats, `(..., N)`.
         axis: Axis that holds the components.
@@ -77,7 +80,7 @@ def normalize(x, axis=-1):
     [0.6, 0.8]
     """
     square = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    positive = square > 0
+    positive = square > 1e-24
     inverse = ops.rsqrt(ops.where(positive, square, ops.ones_like(square)))
     return x * ops.where(positive, inverse, ops.zeros_like(square))
 

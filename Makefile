@@ -1,0 +1,49 @@
+# Each target makes .venv and installs into it what it needs; a second time it is quick.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test lint format bench clean
+
+demo: $(VENV)/.run
+	$(BIN)/python -m training demo --run-dir $(DEMO)
+
+test: $(VENV)/.test
+	@for backend in tensorflow jax torch; do \
+		echo "== tests/keras_kuramoto on $$backend"; \
+		KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/keras_kuramoto || exit 1; \
+	done
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests/training tests/export
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.run
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache build *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.dev: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.run: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[train,export]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[train,export,backends,dev]'
+	@touch $@

@@ -1,0 +1,122 @@
+"""`python -m training evaluate`."""
+
+import pathlib
+import time
+
+import numpy as np
+
+from training.datasets.sudoku import load, parse_board, solve
+from training.runs import RunDirectory
+from training.strategies import is_chief, make_strategy
+
+
+def prepare(options):
+    """Loads the model and the boards.
+
+    Args:
+        options: The parsed command line.
+
+    Returns:
+        A function that solves the boards, prints the scores and adds them to the results of a run.
+
+    Raises:
+        ValueError: For bad input.
+    """
+    for name in ("num_steps", "votes", "limit", "batch_size"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1. Received {value}.")
+    strategy = make_strategy(options.strategy)
+    with strategy.scope():
+        model, run = load_model(options.model)
+    from training.sudoku import has_energy, score, solve_boards
+
+    if not has_energy(model) and (options.votes > 1 or options.num_steps):
+        raise ValueError("--votes and --num-steps are for AKOrN; this model is a baseline without oscillators.")
+    name = options.data or {4: "4x4", 9: "9x9"}.get(model.board_size)
+    boards = _boards_of(name, options.data_dir)
+    if boards["puzzle"].shape[1] != model.board_size:
+        raise ValueError(
+            f"The model solves boards of size {model.board_size}, and '{name}' has boards of size "
+            f"{boards['puzzle'].shape[1]}."
+        )
+    puzzle, solution = [boards[key][: options.limit] for key in ("puzzle", "solution")]
+
+    def evaluate():
+        started = time.perf_counter()
+        outcome = solve_boards(
+            model,
+            puzzle,
+            strategy,
+            num_steps=options.num_steps,
+            votes=options.votes,
+            energy=options.energy,
+            seed=options.seed,
+            batch_size=options.batch_size,
+        )
+        result = {
+            "data": str(name),
+            "boards": len(puzzle),
+            "num_steps": options.num_steps or model.arguments["num_steps"],
+            "votes": options.votes,
+            "energy": options.energy if options.votes > 1 else None,
+            **score(puzzle, solution, outcome["solution"]),
+        }
+        print("  ".join(f"{key} {value}" for key, value in result.items() if value is not None))
+        givens = (puzzle > 0).sum((1, 2))
+        for low in range(givens.min(), givens.max() + 1, 4):
+            chosen = (givens >= low) & (givens < low + 4)
+            if chosen.any():
+                accuracy = (outcome["solution"] == solution)[chosen].all((1, 2)).mean()
+                print(f"  {low}-{low + 3} givens: {chosen.sum():5d} boards, {100 * accuracy:5.1f} % solved")
+        print(f"  {time.perf_counter() - started:.1f} s")
+        if run is not None and is_chief(strategy):
+            run.add_result(result)
+
+    return evaluate
+
+
+def load_model(name):
+    """The model of a run directory, a `.keras` file or a preset that comes with weights.
+
+    Args:
+        name: One of these.
+
+    Returns:
+        The Keras model, and the `RunDirectory` or `None`.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    import keras
+
+    from keras_kuramoto.models import sudoku_from_preset, sudoku_presets
+
+    path, run = pathlib.Path(name), RunDirectory(name)
+    if run.exists:
+        if not run.model.exists():
+            raise ValueError(f"The run '{name}' has no {run.model.name} yet: it is written when the training ends.")
+        return keras.saving.load_model(run.model), run
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise ValueError(f"There is no file '{name}'.")
+        return keras.saving.load_model(path), None
+    if name in sudoku_presets():
+        return sudoku_from_preset(name, trained=True), None
+    raise ValueError(
+        f"'{name}' is neither a run directory, nor a .keras file, nor a preset ({', '.join(sudoku_presets())})."
+    )
+
+
+def _boards_of(name, data_dir):
+    path = pathlib.Path(name)
+    if not path.is_file():
+        return load(name, "test", data_dir)
+    puzzles = [parse_board(line) for line in path.read_text().splitlines() if line.strip()]
+    if len({puzzle.shape for puzzle in puzzles}) != 1:
+        raise ValueError(f"'{name}' must hold boards of one size, one on each line. It has {len(puzzles)} boards.")
+    solutions = [solve(puzzle) for puzzle in puzzles]
+    for number, answer in enumerate(solutions, 1):
+        if answer is None:
+            raise ValueError(f"Board {number} of '{name}' has no solution.")
+    return {"puzzle": np.stack(puzzles), "solution": np.stack(solutions)}

@@ -1,0 +1,50 @@
+"""Reading prepared data sets into memory."""
+
+
+def load(config, split, data_dir=None):
+    """Reads a split of a Sudoku data set into memory, preparing the data set first if that was not done before.
+
+    Args:
+        config: `"4x4"`, `"9x9"`, `"9x9_hard"` or a `SudokuConfig` for generated puzzles; `"satnet_sudoku"` or
+            `"rrn_sudoku"` for the published ones, which are downloaded.
+        split: `"train"` or `"test"`; `"rrn_sudoku"` has a `"validation"` split, too, `"9x9_hard"` has `"test"` only.
+        data_dir: directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
+            or the environment variable `TFDS_DATA_DIR`).
+
+    Returns:
+        Dictionary of int32 arrays: `puzzle` and `solution` `(count, size, size)`, 0 for a blank, `givens` `(count,)`.
+
+    Raises:
+        ValueError: if the data set or the split is unknown.
+
+    Example:
+
+    >>> train = load("9x9", "train")
+    >>> train["puzzle"].shape
+    (9000, 9, 9)
+    """
+    import tensorflow_datasets as tfds
+
+    from training.datasets.sudoku.builder import Sudoku, SudokuConfig
+    from training.datasets.sudoku.published import RrnSudoku, SatnetSudoku
+
+    published = {builder.name: builder for builder in (SatnetSudoku, RrnSudoku)}
+    if isinstance(config, SudokuConfig):
+        name, splits = config.name, tuple(config.examples)
+    elif config in Sudoku.builder_configs:
+        name, splits = config, tuple(Sudoku.builder_configs[config].examples)
+    elif config in published:
+        name, splits = config, published[config].SPLITS
+    else:
+        raise ValueError(
+            f"unknown Sudoku data set {config!r}; known are {', '.join([*Sudoku.builder_configs, *published])}"
+        )
+    if split not in splits:
+        raise ValueError(f"the Sudoku data set {name!r} has no split {split!r}; known are {', '.join(splits)}")
+
+    if config in published:
+        builder = published[config](data_dir=data_dir)
+    else:
+        builder = Sudoku(config=config, data_dir=data_dir)
+    builder.download_and_prepare()
+    return dict(tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1)))

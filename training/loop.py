@@ -1,0 +1,308 @@
+"""The loop that trains every experiment.
+
+An experiment brings its model, its batches and its loss; the loop turns many updates into one `tf.function`, runs them
+on any strategy, and alone knows of averaged weights, checkpoints, logs and the progress bar.
+"""
+
+import contextlib
+import signal
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from training.strategies import is_chief
+
+
+class Experiment:
+    """What the loop asks of an experiment.
+
+    Attributes:
+        options: A `LoopOptions`.
+    """
+
+    options = None
+
+    def build_model(self):
+        """A new Keras model with weights that depend on `options.seed` alone."""
+        raise NotImplementedError
+
+    def batches(self, start):
+        """The batches of the updates `start`, `start + 1`, …: an endless `tf.data.Dataset`.
+
+        Each element is a pair of dictionaries: tensors with a first axis of `options.batch_size` examples, and tensors
+        that all examples share. A batch must depend on its step alone, so that a resumed run sees what it would have
+        seen; that is also what makes every strategy train on the same examples.
+        """
+        raise NotImplementedError
+
+    def loss(self, model, examples, shared):
+        """`(loss, metrics)`: a mean over the examples, and a dictionary of scalars that are such means too."""
+        raise NotImplementedError
+
+    def evaluate(self, model, strategy):
+        """A dictionary of numbers to report."""
+        raise NotImplementedError
+
+
+class Trainer:
+    """Runs an experiment in a run directory.
+
+    Args:
+        experiment: An `Experiment`.
+        run: A `RunDirectory` that exists.
+        strategy: A `tf.distribute.Strategy`.
+        verbose: Whether to draw a progress bar and print evaluations (the chief only).
+
+    Raises:
+        ValueError: If the batch does not divide among the replicas.
+    """
+
+    def __init__(self, experiment, run, strategy, verbose=True):
+        self.experiment, self.run, self.strategy = experiment, run, strategy
+        self.options = options = experiment.options
+        self.chief = is_chief(strategy)
+        self.verbose = verbose and self.chief
+        if options.batch_size % strategy.num_replicas_in_sync:
+            raise ValueError(
+                f"`batch_size` must be a multiple of the number of replicas, {strategy.num_replicas_in_sync}. "
+                f"Received {options.batch_size}."
+            )
+        with strategy.scope():
+            keras.utils.set_random_seed(options.seed)
+            self.model = experiment.build_model()
+            self.average = experiment.build_model()
+            self.average.set_weights(self.model.get_weights())
+            self.optimizer = keras.optimizers.Adam(self._schedule())
+            self.optimizer.build(self.model.trainable_variables)
+        state = {
+            "model": [v.value for v in self.model.weights],
+            "average": [v.value for v in self.average.weights],
+            "optimizer": [v.value for v in self.optimizer.variables],
+        }
+        self.checkpoint = tf.train.Checkpoint(**state)
+        # Every worker takes part in saving, but only the chief's files are kept.
+        directory = run.checkpoints if self.chief else run.path / f".worker-{id(self)}"
+        self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), options.keep_checkpoints)
+        self._compiled = tf.function(self._many_updates)
+
+    @property
+    def step(self):
+        """Number of updates made."""
+        return int(self.optimizer.iterations.numpy())
+
+    def _schedule(self):
+        options = self.options
+        return keras.optimizers.schedules.CosineDecay(
+            0.0 if options.warmup_steps else options.learning_rate,
+            max(options.steps - options.warmup_steps, 1),
+            alpha=options.final_learning_rate,
+            warmup_target=options.learning_rate if options.warmup_steps else None,
+            warmup_steps=options.warmup_steps,
+        )
+
+    # --- one update -------------------------------------------------------------------------------------------------
+
+    def _replica_update(self, examples, shared):
+        variables = [v.value for v in self.model.trainable_variables]
+        # On a TPU all of `strategy.run` is compiled already.
+        compiled = not isinstance(self.strategy, tf.distribute.TPUStrategy)
+
+        @tf.function(jit_compile=True if compiled else None)
+        def gradients(examples, shared):
+            with tf.GradientTape() as tape:
+                loss, metrics = self.experiment.loss(self.model, examples, shared)
+            grads = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            # Embeddings give sparse gradients, which strategies and the clipping treat in their own ways.
+            return {"loss": loss, **metrics}, [tf.convert_to_tensor(grad) for grad in grads]
+
+        metrics, grads = gradients(examples, shared)
+        context = tf.distribute.get_replica_context()
+        # Clipping needs the gradient of the whole batch, and the optimizer will sum over the replicas once more.
+        grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, grads)
+        grads, norm = tf.clip_by_global_norm(grads, self.options.clip_norm)
+        scale = 1.0 / self.strategy.num_replicas_in_sync
+        self.optimizer.apply([scale * grad for grad in grads], self.model.trainable_variables)
+        return {**metrics, "gradient_norm": norm}
+
+    def _update(self, batch):
+        metrics = self.strategy.run(self._replica_update, args=batch)
+        metrics = {n: self.strategy.reduce(tf.distribute.ReduceOp.MEAN, v, axis=None) for n, v in metrics.items()}
+        done = tf.cast(self.optimizer.iterations.value, tf.float32)
+        momentum = tf.minimum(self.options.average_momentum, (1.0 + done) / (10.0 + done))
+        for average, variable in zip(self.average.weights, self.model.weights):
+            if variable.trainable:
+                self.strategy.extended.update(
+                    average.value, lambda a, v, m: a.assign(v + m * (a - v)), args=(variable.value, momentum)
+                )
+            else:
+                self.strategy.extended.update(average.value, lambda a, v: a.assign(v), args=(variable.value,))
+        return metrics
+
+    def _many_updates(self, iterator, count):
+        sums = self._update(next(iterator))
+        for _ in tf.range(count - 1):
+            metrics = self._update(next(iterator))
+            sums = {name: sums[name] + metrics[name] for name in sums}
+        return {name: value / tf.cast(count, value.dtype) for name, value in sums.items()}
+
+    def _batches(self, start):
+        """The experiment's batches, divided among the replicas."""
+        replicas = self.strategy.num_replicas_in_sync
+        size = self.options.batch_size // replicas
+
+        def pipeline(context):
+            local = replicas // context.num_input_pipelines
+            first = context.input_pipeline_id * local
+
+            def split(examples, shared):
+                shares = {
+                    name: tf.reshape(value[first * size : (first + local) * size], (local, size, *value.shape[1:]))
+                    for name, value in examples.items()
+                }
+                copies = {name: tf.repeat(value[None], local, axis=0) for name, value in shared.items()}
+                return tf.data.Dataset.from_tensor_slices((shares, copies))
+
+            batches = self.experiment.batches(start)
+            # A replica's share of each batch, in turn.
+            return batches.flat_map(split).prefetch(2 * local)
+
+        return iter(self.strategy.distribute_datasets_from_function(pipeline))
+
+    # --- the run ----------------------------------------------------------------------------------------------------
+
+    def restore(self):
+        """Goes back to the latest checkpoint, if there is one.
+
+        Returns:
+            The number of updates made before it (0 without a checkpoint).
+
+        Raises:
+            ValueError: If the checkpoint is of another model.
+        """
+        latest = tf.train.latest_checkpoint(str(self.run.checkpoints))
+        if latest is None:
+            return 0
+        shapes = dict(tf.train.list_variables(latest))
+        wanted = {f"model/{i}/.ATTRIBUTES/VARIABLE_VALUE": v.shape for i, v in enumerate(self.model.weights)}
+        saved = {name: tuple(shape) for name, shape in shapes.items() if name.startswith("model/")}
+        if saved != {name: tuple(shape) for name, shape in wanted.items()}:
+            raise ValueError(
+                f"The checkpoint '{latest}' is of another model: it has {len(saved)} weights, this model "
+                f"{len(wanted)}, or they differ in shape. Choose another --run-dir, or the options it was made with."
+            )
+        self.checkpoint.restore(latest).assert_existing_objects_matched()
+        return self.step
+
+    def train(self):
+        """Trains from the present step to the last, evaluating and saving on the way.
+
+        An interruption (Ctrl-C, SIGTERM) ends the update in progress, saves a checkpoint and raises `KeyboardInterrupt`.
+
+        Returns:
+            The last evaluation, a dictionary.
+        """
+        options, results = self.options, {}
+        writer = tf.summary.create_file_writer(str(self.run.logs)) if self.chief else tf.summary.create_noop_writer()
+        iterator = self._batches(self.step)
+        with writer.as_default(), _postponed_interrupt() as interrupted:
+            bar = None
+            while self.step < options.steps:
+                if bar is None and self.verbose:
+                    first = self.step
+                    last = min(_next_multiple(first, options.evaluate_every), options.steps)
+                    print(f"Updates {first + 1} to {last} of {options.steps}", flush=True)
+                    bar = keras.utils.Progbar(last - first, unit_name="update")
+                count = min(options.steps_per_call, options.steps - self.step)
+                started = time.perf_counter()
+                metrics = {n: float(v) for n, v in self._compiled(iterator, tf.constant(count)).items()}
+                metrics["step_seconds"] = (time.perf_counter() - started) / count
+                step = self.step
+                for name, value in metrics.items():
+                    tf.summary.scalar(f"train/{name}", value, step=step)
+                shown = [(n, v) for n, v in metrics.items() if n not in ("step_seconds", "gradient_norm")]
+                if bar is not None:
+                    bar.update(step - first, values=shown)
+                ending = step >= options.steps or interrupted()
+                if ending or step % options.checkpoint_every == 0:
+                    self.save()
+                if interrupted():
+                    raise KeyboardInterrupt
+                if ending or step % options.evaluate_every == 0:
+                    bar = None
+                    results = self.experiment.evaluate(self.average, self.strategy)
+                    for name, value in results.items():
+                        tf.summary.scalar(f"test/{name}", value, step=step)
+                    if self.verbose:
+                        print("  " + "  ".join(f"{name} {value:.4f}" for name, value in results.items()), flush=True)
+                    if self.chief:
+                        self.run.add_result({"step": step, "train": metrics, "test": results})
+        if self.chief:
+            self.average.save(self.run.model)
+        return results
+
+    def save(self):
+        """Writes a checkpoint of the present state."""
+        self.manager.save(checkpoint_number=self.step)
+        if not self.chief:
+            tf.io.gfile.rmtree(self.manager.directory)
+
+
+class BatchRunner:
+    """Applies a function to arrays in batches, on all replicas, compiled once.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+        function: Function of tensors with a first axis of equal length, to a dictionary of such tensors.
+        batch_size: Length of a batch, over all replicas; the last one is filled up and cut again.
+
+    Example:
+
+    >>> runner = BatchRunner(make_strategy("cpu"), lambda x: {"double": 2 * x}, batch_size=4)
+    >>> runner([np.arange(6)])["double"].tolist()
+    [0, 2, 4, 6, 8, 10]
+    """
+
+    def __init__(self, strategy, function, batch_size):
+        self.strategy = strategy
+        self.share = -(-batch_size // strategy.num_replicas_in_sync)
+        compiled = tf.function(function, jit_compile=not isinstance(strategy, tf.distribute.TPUStrategy) or None)
+        self._run = tf.function(lambda *values: strategy.run(compiled, args=values))
+
+    def __call__(self, arrays):
+        """Returns a dictionary of NumPy arrays for a list of NumPy arrays with first axes of equal length."""
+        size = self.share * self.strategy.num_replicas_in_sync
+        count = len(arrays[0])
+        pieces = []
+        for start in range(0, count, size):
+            rows = np.arange(start, start + size) % count
+            outputs = self._run(*[self._distribute(array[rows]) for array in arrays])
+            pieces.append(
+                {name: self.strategy.gather(v, axis=0).numpy()[: count - start] for name, v in outputs.items()}
+            )
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+    def _distribute(self, array):
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(array[context.replica_id_in_sync_group * self.share :][: self.share])
+        )
+
+
+def _next_multiple(value, factor):
+    return (value // factor + 1) * factor
+
+
+@contextlib.contextmanager
+def _postponed_interrupt():
+    """Notes SIGINT and SIGTERM instead of raising, so that a checkpoint never holds half an update."""
+    seen = []
+    previous = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError):  # Not in the main thread: there is nothing to postpone.
+            previous[number] = signal.signal(number, lambda *_: seen.append(True))
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

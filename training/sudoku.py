@@ -1,0 +1,232 @@
+"""The Sudoku experiment of the AKOrN paper, Sec. 6.2 and C.2."""
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from keras_kuramoto.models import sudoku_from_preset
+from training.datasets.sudoku import load
+from training.datasets.sudoku.augment import random_symmetry
+from training.loop import BatchRunner, Experiment
+from training.options import LoopOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class SudokuOptions(LoopOptions):
+    """Options of the Sudoku experiment, besides those of the loop.
+
+    Attributes:
+        data: Data set to train on: a configuration of the builder `sudoku`, `"satnet_sudoku"` or `"rrn_sudoku"`.
+        model: Name of the model's preset.
+        arguments: Arguments of the model in place of the preset's, set as `arguments.name=value`.
+        symmetries: Whether each training board is changed by a random symmetry of Sudoku each time it is seen.
+        min_steps: The number of Kuramoto steps of an update is drawn between this and `max_steps`.
+        max_steps: See `min_steps`. 0 takes the model's own number for both.
+        test_steps: Numbers of Kuramoto steps to evaluate at.
+        test_boards: How many test boards an evaluation in training takes.
+    """
+
+    data: str = "9x9"
+    model: str = "sudoku9_small"
+    arguments: dict = dataclasses.field(default_factory=dict)
+    symmetries: bool = True
+    min_steps: int = 0
+    max_steps: int = 0
+    test_steps: list = dataclasses.field(default_factory=lambda: [16, 64])
+    test_boards: int = 200
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.min_steps <= self.max_steps:
+            raise ValueError(
+                "`min_steps` must be at least 0 and at most `max_steps`. "
+                f"Received {self.min_steps} and {self.max_steps}."
+            )
+
+
+PRESETS = {
+    "sudoku4_quick": SudokuOptions(
+        data="4x4", model="sudoku4_quick", symmetries=False, steps=1500, evaluate_every=500, checkpoint_every=500
+    ),
+    "sudoku9_small": SudokuOptions(steps=8000, learning_rate=1e-3, evaluate_every=500, checkpoint_every=100),
+    # The paper's: 100 epochs of 90 batches, no symmetries.
+    "sudoku9_paper": SudokuOptions(
+        model="sudoku9_paper", symmetries=False, steps=9000, evaluate_every=900, checkpoint_every=900
+    ),
+}
+PRESETS |= {
+    f"{base}_{kind}": dataclasses.replace(PRESETS[base], model=f"{base}_{kind}")
+    for base in ("sudoku9_small", "sudoku9_paper")
+    for kind in ("symmetric", "iterative", "transformer")
+}
+
+
+class SudokuExperiment(Experiment):
+    """Trains a Sudoku model by the cross-entropy of all cells.
+
+    Args:
+        options: A `SudokuOptions`.
+        data_dir: Where TensorFlow Datasets keeps its data, its own default if `None`.
+
+    Raises:
+        ValueError: If the data set is unknown, or its boards do not fit the model.
+    """
+
+    def __init__(self, options, data_dir=None):
+        self.options = options
+        self.train = load(options.data, "train", data_dir)
+        self.test = load(options.data, "test", data_dir)
+        model = self.build_model()
+        size = self.train["puzzle"].shape[1]
+        if model.board_size != size:
+            raise ValueError(
+                f"The model '{options.model}' solves boards of size {model.board_size}, and '{options.data}' has boards "
+                f"of size {size}."
+            )
+        self._noise_shape = (size, size, model.channels)
+        self._own_steps = model.arguments["num_steps"]
+        self._has_energy = has_energy(model)
+        if not self._has_energy and options.max_steps:
+            raise ValueError(f"`max_steps` is for AKOrN; the model '{options.model}' has no Kuramoto steps.")
+
+    def build_model(self):
+        return sudoku_from_preset(self.options.model, **self.options.arguments)
+
+    def batches(self, start):
+        options = self.options
+        count, box = len(self.train["puzzle"]), math.isqrt(self._noise_shape[0])
+        per_epoch = count // options.batch_size
+        if not per_epoch:
+            raise ValueError(f"`batch_size` must be at most the {count} training boards. Received {options.batch_size}.")
+        puzzles, solutions = tf.constant(self.train["puzzle"]), tf.constant(self.train["solution"])
+
+        def batch(step):
+            # Everything random depends on the seed and the step alone.
+            seed = tf.stack([tf.constant(options.seed, tf.int64), step])
+            epoch, within = step // per_epoch, step % per_epoch
+            order = tf.random.experimental.stateless_shuffle(tf.range(count), tf.stack([seed[0], -1 - epoch]))
+            rows = order[within * options.batch_size :][: options.batch_size]
+            puzzle, solution = tf.gather(puzzles, rows), tf.gather(solutions, rows)
+            if options.symmetries:
+                puzzle, solution = random_symmetry(puzzle, solution, seed, box=box)
+            examples = {"puzzle": puzzle, "solution": solution}
+            shared = {}
+            if self._has_energy:
+                examples["noise"] = tf.random.stateless_normal((options.batch_size, *self._noise_shape), seed + 1)
+                low, high = options.min_steps or self._own_steps, options.max_steps or self._own_steps
+                shared["num_steps"] = tf.random.stateless_uniform((), seed + 2, low, high + 1, tf.int32)
+            return examples, shared
+
+        numbers = tf.data.Dataset.counter(start=start, dtype=tf.int64)
+        return numbers.map(batch, num_parallel_calls=1).prefetch(2)
+
+    def loss(self, model, examples, shared):
+        solution, noise = examples["solution"], examples.get("noise")
+        metrics = {}
+        if self._has_energy:
+            # A number of steps that never changes is no tensor: what is compiled for it is simpler.
+            steps = shared["num_steps"] if self.options.max_steps else None
+            logits, energies = model.run(
+                examples["puzzle"], noise, steps, return_energy=True, max_steps=self.options.max_steps or None
+            )
+            last = energies[:, -1] if steps is None else tf.gather(energies, steps - 1, axis=1)
+            metrics["energy"] = tf.reduce_mean(last)
+        else:
+            logits = model.run(examples["puzzle"])
+        right = tf.argmax(logits, axis=-1, output_type=tf.int32) + 1 == solution
+        metrics["accuracy"] = tf.reduce_mean(tf.cast(tf.reduce_all(right, axis=(1, 2)), tf.float32))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(solution - 1, logits)
+        return tf.reduce_mean(losses), metrics
+
+    def evaluate(self, model, strategy):
+        boards = {name: value[: self.options.test_boards] for name, value in self.test.items()}
+        results = {}
+        for steps in self.options.test_steps if self._has_energy else [None]:
+            outcome = solve_boards(model, boards["puzzle"], strategy, num_steps=steps, seed=self.options.seed)
+            scores = score(boards["puzzle"], boards["solution"], outcome["solution"])
+            suffix = "" if steps is None else f"_{steps}_steps"
+            results |= {f"{name}{suffix}": value for name, value in scores.items()}
+        return results
+
+
+def has_energy(model):
+    """Whether a Sudoku model has oscillators, and with them initial noise, a number of steps and an energy."""
+    return "oscillator_dim" in model.arguments
+
+
+def score(puzzle, solution, answer):
+    """Board accuracy and blank-cell accuracy, as NumPy scalars in a dictionary.
+
+    Args:
+        puzzle: `(boards, S, S)`, 0 for blank.
+        solution: `(boards, S, S)`.
+        answer: `(boards, S, S)`.
+
+    Returns:
+        `{"board_accuracy": …, "blank_cell_accuracy": …}`.
+    """
+    right = answer == solution
+    return {
+        "board_accuracy": float(right.all((1, 2)).mean()),
+        "blank_cell_accuracy": float(right[puzzle == 0].mean()),
+    }
+
+
+def solve_boards(model, puzzle, strategy, num_steps=None, votes=1, energy="sum", seed=0, batch_size=500):
+    """Solves boards, each from several random initial oscillators, and keeps the answer of lowest energy.
+
+    The memory needed depends on `batch_size` alone, not on the number of boards or votes.
+
+    Args:
+        model: A `SudokuModel`.
+        puzzle: `(boards, S, S)` int32, 0 for blank.
+        strategy: A `tf.distribute.Strategy`.
+        num_steps: Number of Kuramoto steps, the model's own by default.
+        votes: K, the number of initial oscillators drawn for each board.
+        energy: What to vote by: `"sum"`, the energies of all steps (Σₜ Eₜ), or `"last"`.
+        seed: Seed of the initial oscillators; those of a board depend on it, the board's index and the vote's.
+        batch_size: Boards that are solved at once.
+
+    Returns:
+        Dictionary with `solution` `(boards, S, S)`, given digits kept, and, of a model with energy, the chosen answer's
+        `energy` `(boards,)`.
+
+    Raises:
+        ValueError: If votes are asked of a model without energy.
+    """
+    boards = len(puzzle)
+    if not has_energy(model):
+        if votes > 1:
+            raise ValueError("Voting needs an energy, which this baseline model does not have.")
+
+        def solve(board):
+            digits = tf.argmax(model.run(board, num_steps=num_steps), axis=-1, output_type=tf.int32) + 1
+            return {"solution": tf.where(board > 0, board, digits)}
+
+        return BatchRunner(strategy, solve, min(batch_size, boards))([puzzle])
+
+    shape = (*puzzle.shape[1:], model.channels)
+    steps = model.arguments["num_steps"] if num_steps is None else num_steps
+
+    def solve(board, seeds):
+        noise = tf.map_fn(lambda s: tf.random.stateless_normal(shape, s), seeds, fn_output_signature=tf.float32)
+        logits, energies = model.run(board, noise, num_steps=steps, return_energy=True)
+        digits = tf.argmax(logits, axis=-1, output_type=tf.int32) + 1
+        chosen = tf.reduce_sum(energies, axis=1) if energy == "sum" else energies[:, -1]
+        return {"solution": tf.where(board > 0, board, digits), "energy": chosen}
+
+    best = np.full(boards, np.inf, "float32")
+    answers = np.zeros_like(puzzle)
+    # Rows are (board, vote) pairs, taken in portions so that no array grows with the number of votes.
+    runner = BatchRunner(strategy, solve, min(batch_size, boards * votes))
+    for start in range(0, boards * votes, batch_size):
+        pairs = np.arange(start, min(start + batch_size, boards * votes))
+        index, vote = np.divmod(pairs, votes)
+        seeds = np.stack([np.full_like(index, seed), index * 1_000_003 + vote], 1).astype("int64")
+        result = runner([puzzle[index], seeds])
+        for i, e, answer in zip(index, result["energy"], result["solution"]):
+            if e < best[i]:
+                best[i], answers[i] = e, answer
+    return {"solution": answers, "energy": best}
