@@ -106,10 +106,7 @@ class Trainer:
 
     def _replica_update(self, examples, shared):
         variables = [v.value for v in self.model.trainable_variables]
-        # On a TPU all of `strategy.run` is compiled already.
-        compiled = not isinstance(self.strategy, tf.distribute.TPUStrategy)
 
-        @tf.function(jit_compile=True if compiled else None)
         def gradients(examples, shared):
             with tf.GradientTape() as tape:
                 loss, metrics = self.experiment.loss(self.model, examples, shared)
@@ -117,7 +114,7 @@ class Trainer:
             # Embeddings give sparse gradients, which strategies and the clipping treat in their own ways.
             return {"loss": loss, **metrics}, [tf.convert_to_tensor(grad) for grad in grads]
 
-        metrics, grads = gradients(examples, shared)
+        metrics, grads = jit(self.strategy, gradients)(examples, shared)
         context = tf.distribute.get_replica_context()
         # Clipping needs the gradient of the whole batch, and the optimizer will sum over the replicas once more.
         grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, grads)
@@ -165,8 +162,9 @@ class Trainer:
                 return tf.data.Dataset.from_tensor_slices((shares, copies))
 
             batches = self.experiment.batches(start)
-            # A replica's share of each batch, in turn.
-            return batches.flat_map(split).prefetch(2 * local)
+            # A replica's share of each batch, in turn. Known to be endless, no batch is taken for a partial one.
+            shares = batches.flat_map(split).prefetch(2 * local)
+            return shares.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
         return iter(self.strategy.distribute_datasets_from_function(pipeline))
 
@@ -249,6 +247,19 @@ class Trainer:
             tf.io.gfile.rmtree(self.manager.directory)
 
 
+def jit(strategy, function):
+    """Compiles a function for one replica with XLA. Call it in the replica: each needs a compiled function of its own.
+
+    Args:
+        strategy: The `tf.distribute.Strategy` that runs it. On a TPU all of `strategy.run` is compiled already.
+        function: Function of tensors.
+
+    Returns:
+        The compiled function.
+    """
+    return function if isinstance(strategy, tf.distribute.TPUStrategy) else tf.function(function, jit_compile=True)
+
+
 class BatchRunner:
     """Applies a function to arrays in batches, on all replicas, compiled once.
 
@@ -267,8 +278,9 @@ class BatchRunner:
     def __init__(self, strategy, function, batch_size):
         self.strategy = strategy
         self.share = -(-batch_size // strategy.num_replicas_in_sync)
-        compiled = tf.function(function, jit_compile=not isinstance(strategy, tf.distribute.TPUStrategy) or None)
-        self._run = tf.function(lambda *values: strategy.run(compiled, args=values))
+        self._run = tf.function(
+            lambda *values: strategy.run(lambda *share: jit(strategy, function)(*share), args=values)
+        )
 
     def __call__(self, arrays):
         """Returns a dictionary of NumPy arrays for a list of NumPy arrays with first axes of equal length."""

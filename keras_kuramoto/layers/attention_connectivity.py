@@ -108,18 +108,21 @@ class AttentionConnectivity(keras.layers.Layer):
         self._check_grid(x.shape)
         grid, channels = tuple(x.shape[1:-1]), x.shape[-1]
         shape = ops.shape(x)
-        tokens = ops.reshape(x, (-1, math.prod(grid), channels))
         encoding = self.position_encoding
-        encoded = tokens if encoding is None else encoding.encode_inputs(tokens, grid)
+        if encoding is not None:
+            x = encoding.encode_inputs(ops.reshape(x, (-1, math.prod(grid), channels)), grid)
+        # All tokens as the rows of one matrix: XLA can't differentiate products of other shapes in a loop if the size
+        # of the batch is unknown.
         split = (-1, math.prod(grid), self.heads, channels // self.heads)
-        query, key, value = [ops.reshape(part, split) for part in self._query_key_value(encoded)]
+        query, key, value = [
+            ops.reshape(part, split) for part in self._query_key_value(ops.reshape(x, (-1, channels)))
+        ]
         if encoding is not None:
             query, key, value = encoding.encode_heads(query, key, value, grid)
         output = ops.dot_product_attention(query, key, value)
         if encoding is not None:
             output = encoding.decode_heads(output, grid)
-        output = ops.reshape(output, (-1, math.prod(grid), channels))
-        return ops.reshape(self._project_output(output), shape)
+        return ops.reshape(self._project_output(ops.reshape(output, (-1, channels))), shape)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)

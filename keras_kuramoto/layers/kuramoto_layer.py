@@ -141,7 +141,8 @@ class KuramotoLayer(keras.layers.Layer):
         self.gamma = self.add_weight(
             name="step_size",
             shape=(),
-            initializer=keras.initializers.Constant(self.step_size),
+            # Not `keras.initializers.Constant`, which rounds to float32 also where the layer computes in float64.
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(self.step_size, dtype=dtype),
             trainable=self.train_step_size,
             # `autocast=False` of the layer does not reach a variable that is read outside of any other layer's call.
             autocast=False,

@@ -1,0 +1,225 @@
+"""The training loop: strategies agree, a resumed run is the run, an interruption loses nothing."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from training.loop import BatchRunner
+from training.runs import RunDirectory
+from training.strategies import make_strategy
+from training.sudoku import solve_boards
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def start(arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "tests/training/tiny.py"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", **environment},
+    )
+
+
+def losses_of(process):
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error[-3000:]
+    return [json.loads(line.removeprefix("LOSSES ")) for line in out.splitlines() if line.startswith("LOSSES ")]
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("localhost", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """A run on one device, from its first update to its last."""
+    trainer = tiny.make_trainer(tmp_path_factory.mktemp("single") / "run")
+    trainer.train()
+    return trainer
+
+
+def test_two_logical_devices_train_as_one_does(single, tmp_path):
+    (two,) = losses_of(start(["mirrored", "2", str(tmp_path / "run")]))
+    # Sums in another order, through eight updates: float32's 1e-7, some tens of times over.
+    np.testing.assert_allclose(two, tiny.losses(single.run.path), rtol=1e-5)
+
+
+def test_two_processes_train_as_one_does(single, tmp_path):
+    workers = [f"localhost:{port}" for port in free_ports(2)]
+    processes = [
+        start(
+            ["multiworker", "1", str(tmp_path / "run")],
+            TF_CONFIG=json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}),
+        )
+        for index in range(2)
+    ]
+    outputs = [losses_of(process) for process in processes]
+    assert [len(output) for output in outputs] == [1, 0]
+    np.testing.assert_allclose(outputs[0][0], tiny.losses(single.run.path), rtol=1e-5)
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "logs",
+        "model.keras",
+        "results.json",
+    ]
+
+
+def test_a_resumed_run_continues_as_if_never_stopped(single, tmp_path):
+    first = tiny.make_trainer(tmp_path / "run")
+    first.options = first.options.__class__(**{**first.options.__dict__, "steps": 4})
+    first.train()
+    second = tiny.make_trainer(tmp_path / "run")
+    assert second.restore() == 4
+    second.train()
+    assert second.step == 8
+    for a, b in zip(second.model.get_weights(), single.model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(second.average.get_weights(), single.average.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_interruption_leaves_a_checkpoint_of_the_last_update(tmp_path, monkeypatch):
+    trainer = tiny.make_trainer(tmp_path / "run", steps=100, evaluate_every=100, checkpoint_every=100)
+    updates = trainer._compiled
+
+    def interrupted(*arguments):
+        result = updates(*arguments)
+        if trainer.step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    trainer._compiled = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    again = tiny.make_trainer(tmp_path / "run", steps=100, evaluate_every=100, checkpoint_every=100)
+    assert again.restore() == 6
+    for a, b in zip(again.model.get_weights(), trainer.model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_saved_model_has_the_averaged_weights(single):
+    model = keras.saving.load_model(single.run.model)
+    for a, b in zip(model.get_weights(), single.average.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(single.average.get_weights(), single.model.get_weights()))
+
+
+def test_training_learns_and_logs(single):
+    trainer = single
+    files = [path.name for path in trainer.run.logs.iterdir()]
+    assert len(files) == 1
+    tags = {
+        value.tag
+        for event in tf.compat.v1.train.summary_iterator(str(trainer.run.logs / files[0]))
+        for value in event.summary.value
+    }
+    assert {"train/loss", "train/accuracy", "train/energy", "train/step_seconds", "test/board_accuracy_4_steps"} <= tags
+    (_, first, _), (_, last, _) = tiny.losses(trainer.run.path)
+    assert last < first
+
+
+def test_a_checkpoint_of_another_model_is_refused(single, tmp_path):
+    other = tiny.make_trainer(tmp_path / "run", arguments={"channels": 8, "heads": 2})
+    other.run.checkpoints.mkdir()
+    for path in single.run.checkpoints.iterdir():
+        (other.run.checkpoints / path.name).write_bytes(path.read_bytes())
+    before = other.model.get_weights()
+    with pytest.raises(ValueError, match="of another model"):
+        other.restore()
+    for a, b in zip(other.model.get_weights(), before):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_batch_that_does_not_divide_is_refused(tmp_path):
+    class Three(tf.distribute.OneDeviceStrategy):
+        num_replicas_in_sync = 3
+
+    with pytest.raises(ValueError, match="multiple of the number of replicas, 3"):
+        tiny.make_trainer(tmp_path / "run", Three("/cpu:0"))
+
+
+def test_batches_depend_on_their_step_alone(single):
+    late = next(iter(single.experiment.batches(11)))
+    third = list(single.experiment.batches(9).take(3))[2]
+    tf.nest.map_structure(np.testing.assert_array_equal, late, third)
+    assert not np.array_equal(late[0]["noise"], next(iter(single.experiment.batches(12)))[0]["noise"])
+
+
+def test_an_epoch_shows_every_board_once(single):
+    experiment = single.experiment
+    seen = np.concatenate(
+        [np.sort(e["solution"].numpy().reshape(len(e["solution"]), -1), 1) for e, _ in experiment.batches(0).take(8)]
+    )
+    assert len(seen) == 64  # Symmetries change the boards themselves; their number is that of an epoch.
+    plain = tiny.sudoku.SudokuExperiment(tiny.options(symmetries=False))
+    seen = np.concatenate([e["puzzle"].numpy() for e, _ in plain.batches(8).take(8)])
+    order = lambda boards: boards.reshape(64, -1)[np.lexsort(boards.reshape(64, -1).T)]  # noqa: E731
+    np.testing.assert_array_equal(order(seen), order(plain.train["puzzle"]))
+
+
+def test_a_batch_runner_fills_up_and_cuts_the_last_batch():
+    calls = []
+
+    def double(x):
+        calls.append(x.shape)
+        return {"double": 2 * x}
+
+    runner = BatchRunner(make_strategy("cpu"), double, 4)
+    np.testing.assert_array_equal(runner([np.arange(6)])["double"], 2 * np.arange(6))
+    np.testing.assert_array_equal(runner([np.arange(2)])["double"], 2 * np.arange(2))
+    assert calls == [(4,)]
+
+
+def test_voting_keeps_given_digits_and_never_raises_the_energy(single):
+    puzzle, strategy = single.experiment.test["puzzle"][:5], make_strategy("cpu")
+    one = solve_boards(single.average, puzzle, strategy, votes=1)
+    many = solve_boards(single.average, puzzle, strategy, votes=7, batch_size=4)
+    assert (many["energy"] <= one["energy"] + 1e-4).all()
+    assert (many["energy"] < one["energy"] - 1e-4).any()
+    np.testing.assert_array_equal(many["solution"][puzzle > 0], puzzle[puzzle > 0])
+
+
+def test_votes_do_not_depend_on_the_batch_size(single):
+    puzzle, strategy = single.experiment.test["puzzle"][:5], make_strategy("cpu")
+    small = solve_boards(single.average, puzzle, strategy, votes=6, batch_size=4, energy="last")
+    large = solve_boards(single.average, puzzle, strategy, votes=6, batch_size=30, energy="last")
+    np.testing.assert_array_equal(small["solution"], large["solution"])
+    np.testing.assert_allclose(small["energy"], large["energy"], rtol=1e-5)
+
+
+def test_a_strategy_that_is_not_there_says_so(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ValueError, match="TF_CONFIG"):
+        make_strategy("multiworker")
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(ValueError, match="not JSON"):
+        make_strategy("multiworker")
+
+
+def test_a_directory_without_a_trained_model_says_so(tmp_path):
+    tiny.make_trainer(tmp_path / "run")
+    from training.commands.evaluate import load_model
+
+    assert RunDirectory(tmp_path / "run").exists
+    with pytest.raises(ValueError, match=r"no model\.keras yet"):
+        load_model(str(tmp_path / "run"))
