@@ -2,13 +2,21 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO := runs/demo
+# A new directory each time: runs are never written over.
+DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test lint format bench clean
 
+# Oscillators learn 4x4 Sudoku, more steps help, the model is exported and checked; then the weights that come with the
+# library solve a 9x9 board from its SavedModel.
 demo: $(VENV)/.run
-	$(BIN)/python -m training demo --run-dir $(DEMO)
+	$(BIN)/python -m training sudoku --preset sudoku4_quick --run-dir $(DEMO)
+	$(BIN)/python -m training evaluate $(DEMO) --num-steps 4 8 16 64
+	$(BIN)/python -m export $(DEMO) $(DEMO)/export
+	$(BIN)/python -m export check $(DEMO)/export
+	$(BIN)/python -m export sudoku9_small $(DEMO)/export9
+	$(BIN)/python -m export solve $(DEMO)/export9 examples/sudoku9.txt --num-steps 64
 
 test: $(VENV)/.test
 	@for backend in tensorflow jax torch; do \

@@ -33,9 +33,14 @@ def _parser():
     test = commands.add_parser("evaluate", parents=[common], help="solve boards with a trained Sudoku model")
     test.add_argument("model", help="run directory, .keras file, or preset that comes with trained weights")
     test.add_argument("--data", default=None, help="data set, or text file of boards (default: the model's test set)")
-    test.add_argument("--num-steps", type=int, help="Kuramoto steps (default: those it was trained with)")
+    test.add_argument("--num-steps", type=int, nargs="+", help="numbers of Kuramoto steps (default: the model's own)")
     test.add_argument("--votes", type=int, default=1, help="initial oscillators for each board (default: %(default)s)")
-    test.add_argument("--energy", choices=("sum", "last"), default="sum", help="vote by the sum of the energies over the steps, or the last (default: %(default)s)")
+    test.add_argument(
+        "--energy",
+        choices=("sum", "last"),
+        default="sum",
+        help="vote by the sum of the energies over the steps, or by the last (default: %(default)s)",
+    )
     test.add_argument("--limit", type=int, help="only the first so many boards")
     test.add_argument("--batch-size", type=int, default=250, help="boards solved at once (default: %(default)s)")
     test.add_argument("--seed", type=int, default=0, help="seed of the initial oscillators (default: %(default)s)")

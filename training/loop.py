@@ -196,7 +196,8 @@ class Trainer:
     def train(self):
         """Trains from the present step to the last, evaluating and saving on the way.
 
-        An interruption (Ctrl-C, SIGTERM) ends the update in progress, saves a checkpoint and raises `KeyboardInterrupt`.
+        An interruption (Ctrl-C, SIGTERM) ends the updates in progress, saves a checkpoint and raises
+        `KeyboardInterrupt`.
 
         Returns:
             The last evaluation, a dictionary.

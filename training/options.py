@@ -86,7 +86,7 @@ def with_settings(options, settings):
         present, value = changes.get(field, getattr(options, field)), parse_value(text)
         if isinstance(present, dict) != bool(dot):
             raise ValueError(
-                f"'{field}' is {'a group: set one of its entries, as' if isinstance(present, dict) else 'no group, not'} "
+                f"'{field}' is {'a' if isinstance(present, dict) else 'not a'} group, whose entries are set as "
                 f"{field}.name=value. Received '{setting}'."
             )
         if dot:

@@ -5,9 +5,8 @@ heads + head), this library puts channels last and heads slowest. The authors ro
 this library pairs component p of a head with p + head_dim / 2.
 """
 
-import numpy as np
-
 import keras
+import numpy as np
 
 from keras_kuramoto.layers import (
     GTA,
@@ -127,7 +126,7 @@ def kuramoto_layer(weights, config):
     Args:
         weights: Entries of the module's state dict, names → arrays in PyTorch's layouts.
         config: Dictionary with `n`, `ch`, `J` (`"conv"` with `ksize`, or `"attn"` with `heads` and `gta`), `c_norm`
-            (`None` or `"gn"`), `use_omega`, `global_omg`, `apply_proj`, `T` and `gamma`; with `gta` also `hw`, the grid.
+            (`None` or `"gn"`), `use_omega`, `global_omg`, `apply_proj`, `T` and `gamma`; with `gta` also the grid, `hw`.
 
     Returns:
         A layer that takes x and c, `(batch, height, width, ch)`, and reproduces the authors' states and energies.

@@ -42,9 +42,7 @@ class AttentionConnectivity(keras.layers.Layer):
     Reference: Miyato et al., ICLR 2025, Eq. 8.
     """
 
-    def __init__(
-        self, heads, position_encoding=None, use_bias=True, kernel_initializer="glorot_uniform", **kwargs
-    ):
+    def __init__(self, heads, position_encoding=None, use_bias=True, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
         if not isinstance(heads, int) or isinstance(heads, bool) or heads < 1:
             raise ValueError(f"`heads` must be a positive integer. Received {heads!r}.")
@@ -114,9 +112,7 @@ class AttentionConnectivity(keras.layers.Layer):
         # All tokens as the rows of one matrix: XLA can't differentiate products of other shapes in a loop if the size
         # of the batch is unknown.
         split = (-1, math.prod(grid), self.heads, channels // self.heads)
-        query, key, value = [
-            ops.reshape(part, split) for part in self._query_key_value(ops.reshape(x, (-1, channels)))
-        ]
+        query, key, value = [ops.reshape(part, split) for part in self._query_key_value(ops.reshape(x, (-1, channels)))]
         if encoding is not None:
             query, key, value = encoding.encode_heads(query, key, value, grid)
         output = ops.dot_product_attention(query, key, value)

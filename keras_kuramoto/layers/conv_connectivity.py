@@ -134,7 +134,7 @@ class FixedKernelConnectivity(keras.layers.Layer):
         Tensor of the same shape.
 
     Raises:
-        ValueError: If the kernel's number of axes is neither `rank` nor `rank + 2`, or its channels are not the input's.
+        ValueError: If the kernel has neither `rank` nor `rank + 2` axes, or other channels than the input.
 
     Example:
 

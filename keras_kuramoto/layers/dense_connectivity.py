@@ -41,9 +41,7 @@ class DenseConnectivity(keras.layers.Layer):
 
     def build(self, input_shape):
         if None in tuple(input_shape)[1:]:
-            raise ValueError(
-                f"All sizes but the batch's must be known. Received the input shape {tuple(input_shape)}."
-            )
+            raise ValueError(f"All sizes but the batch's must be known. Received the input shape {tuple(input_shape)}.")
         size = math.prod(input_shape[1:])
         self.kernel = self.add_weight(name="kernel", shape=(size, size), initializer=self.kernel_initializer)
         self.bias = self.add_weight(name="bias", shape=(size,), initializer="zeros") if self.use_bias else None
@@ -61,9 +59,7 @@ class DenseConnectivity(keras.layers.Layer):
 
     def get_config(self):
         config = super().get_config()
-        config.update(
-            use_bias=self.use_bias, kernel_initializer=keras.initializers.serialize(self.kernel_initializer)
-        )
+        config.update(use_bias=self.use_bias, kernel_initializer=keras.initializers.serialize(self.kernel_initializer))
         return config
 
 

@@ -135,9 +135,7 @@ class KuramotoLayer(keras.layers.Layer):
                 layer.build(x_shape)
         shape = tuple(self.connectivity.compute_output_shape(x_shape))
         if len(shape) != len(x_shape) or any(a != b and None not in (a, b) for a, b in zip(shape, x_shape)):
-            raise ValueError(
-                f"`connectivity` must keep the shape of the oscillators. It maps {x_shape} to {shape}."
-            )
+            raise ValueError(f"`connectivity` must keep the shape of the oscillators. It maps {x_shape} to {shape}.")
         self.gamma = self.add_weight(
             name="step_size",
             shape=(),
@@ -234,7 +232,7 @@ class KuramotoLayer(keras.layers.Layer):
                 num_steps = ops.max(num_steps)
         x, c = self._prepare(x, c)
 
-        def step(x, index):
+        def step(x, index, c):
             coupling = self.coupling(x)
             density = self.energy_density(x, c, coupling) if return_energy else None
             new = self._step(x, c, coupling)
@@ -244,7 +242,7 @@ class KuramotoLayer(keras.layers.Layer):
 
         density_like = ops.zeros_like(x[..., 0]) if return_energy else None
         x, densities = bounded_loop(
-            step, x, num_steps, output_like=density_like, max_steps=max_steps, remat=self.remat
+            step, x, num_steps, output_like=density_like, max_steps=max_steps, remat=self.remat, constants=(c,)
         )
         if not return_energy:
             return x

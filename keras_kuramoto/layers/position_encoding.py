@@ -40,8 +40,8 @@ class PositionEncoding(keras.layers.Layer):
             return table
         if len(grid) != len(self.grid) or len(grid) > 2:
             raise ValueError(
-                f"`{type(self).__name__}` was built for the grid {self.grid} and interpolates in one or two dimensions. "
-                f"Received the grid {tuple(grid)}."
+                f"`{type(self).__name__}` was built for the grid {self.grid} and interpolates in one or two "
+                f"dimensions. Received the grid {tuple(grid)}."
             )
         old, new = (*self.grid, 1)[:2], (*grid, 1)[:2]
         image = ops.image.resize(ops.reshape(table, (*old, -1)), new, data_format="channels_last")

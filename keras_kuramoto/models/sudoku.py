@@ -54,11 +54,11 @@ class SudokuModel(keras.Model):
     """What the Sudoku models share: a functional model from boards to logits, and `run` with more options.
 
     The functional model takes `{"board": (batch, S, S) int32, "noise": (batch, S, S, channels)}`, 0 for a blank cell,
-    and gives logits `(batch, S, S, S)`, the last axis the digits 1 … S. `noise` may be `None` or left out, and the board
-    be given alone: the initial oscillators of blank cells are then drawn by the model.
+    and gives logits `(batch, S, S, S)`, the last axis the digits 1 … S. `noise` may be `None` or left out, and the
+    board be given alone: the initial oscillators of blank cells are then drawn by the model.
 
-    A subclass hands its network, a function `(board, noise, num_steps, return_energy, max_steps)` that owns the layers, and the
-    arguments of its own `__init__`, as a dictionary that can be serialised.
+    A subclass hands its network, a function `(board, noise, num_steps, return_energy, max_steps)` that owns the layers,
+    and the arguments of its own `__init__`, as a dictionary that can be serialised.
     """
 
     def __init__(self, network, arguments, **kwargs):

@@ -6,11 +6,10 @@ train on a TPU with every backend.
 """
 
 import keras
-from keras import ops
 
 
 def static_int(value):
-    """The Python integer that `value` is known to be now, or `None` (a tensor whose value is known only when it runs)."""
+    """The Python integer that `value` is known to be now, or `None` for a tensor that has its value when it runs."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if not hasattr(value, "dtype"):
@@ -31,15 +30,15 @@ def static_int(value):
     return None if getattr(getattr(value, "device", None), "type", None) == "meta" else int(value)
 
 
-def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat=False):
-    """Repeats `state, output = step(state, index)` and stacks the outputs.
+def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat=False, constants=()):
+    """Repeats `state, output = step(state, index, *constants)` and stacks the outputs.
 
     Differentiable in reverse on TensorFlow (eager, graph and XLA), JAX and PyTorch if `num_steps` is a Python integer
     or `max_steps` is given. The size of the compiled program does not grow with the number of steps.
 
     Args:
-        step: Function from `(state, index)`, `index` a scalar int32 tensor (a Python integer on PyTorch), to
-            `(state, output)`. The state keeps its structure, shapes and dtypes; the output is one tensor, or `None`
+        step: Function from `(state, index, *constants)`, `index` a scalar int32 tensor (a Python integer on PyTorch),
+            to `(state, output)`. The state keeps its structure, shapes and dtypes; the output is one tensor, or `None`
             where `output_like` is `None`. Weights that it uses must exist before the loop.
         state: A tensor or a nest of tensors.
         num_steps: Number of repetitions: a Python integer ≥ 0 or a scalar integer tensor.
@@ -49,6 +48,8 @@ def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat
             from `num_steps` on are zero.
         remat: Recompute each step in the backward pass and keep only the states between the steps
             (`keras.remat`): less memory for about a third more time.
+        constants: Tensors that each step is given. A step may use other tensors too, but with `remat` on TensorFlow
+            gradients reach only the state, these and the weights.
 
     Returns:
         `(state, outputs)`: the last state, and the outputs stacked on a new first axis (`None` without `output_like`).
@@ -66,9 +67,29 @@ def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat
     if known is not None:
         num_steps, max_steps = known, None
     if remat:
-        step = keras.remat(step)
+        step = _rematerialised(step, output_like is not None)
+
+    def step_with_constants(state, index):
+        return step(state, index, *constants)
+
     loops = {"tensorflow": _tensorflow_loop, "jax": _jax_loop, "torch": _torch_loop}
-    return loops[keras.backend.backend()](step, state, num_steps, output_like, max_steps)
+    return loops[keras.backend.backend()](step_with_constants, state, num_steps, output_like, max_steps)
+
+
+def _rematerialised(step, has_output):
+    """`keras.remat` of a step; TensorFlow's takes and returns tensors only, no `None` and no nests."""
+
+    def rematerialised(state, index, *constants):
+        def flat(index, *tensors):
+            parts = len(tensors) - len(constants)
+            new, output = step(keras.tree.pack_sequence_as(state, tensors[:parts]), index, *tensors[parts:])
+            return (*keras.tree.flatten(new), *((output,) if has_output else ()))
+
+        results = keras.remat(flat)(index, *keras.tree.flatten(state), *constants)
+        new = results[: len(results) - has_output]
+        return keras.tree.pack_sequence_as(state, list(new)), results[-1] if has_output else None
+
+    return rematerialised
 
 
 def _tensorflow_loop(step, state, num_steps, output_like, max_steps):

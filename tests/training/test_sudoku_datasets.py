@@ -502,8 +502,8 @@ def test_malformed_satnet_files_are_named(tmp_path, medium):
         list(builder._generate_examples(features, fewer, "train"))
     with pytest.raises(ValueError, match=r"features\.pt, board 1: row \d, column \d is not one-hot"):
         list(builder._generate_examples(features, features, "train"))
+    mixed = one_hot_file(tmp_path / "mixed.pt", medium["train"].solution[::-1].copy())
     with pytest.raises(ValueError, match=r"features\.pt, board 1: the solution has \d in row"):
-        mixed = one_hot_file(tmp_path / "mixed.pt", medium["train"].solution[::-1].copy())
         list(builder._generate_examples(features, mixed, "train"))
 
     path = tmp_path / "bad.pt"

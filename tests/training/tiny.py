@@ -1,6 +1,6 @@
 """A tiny Sudoku experiment that needs no data set; as a script, trains it on a strategy and prints the losses.
 
-    python tests/training/tiny.py STRATEGY LOGICAL_CPUS RUN_DIR
+python tests/training/tiny.py STRATEGY LOGICAL_CPUS RUN_DIR
 """
 
 import json
@@ -55,7 +55,9 @@ def make_trainer(path, strategy=None, **changes):
 
 def losses(path):
     results = json.loads(RunDirectory(path).results.read_text())
-    return [(result["step"], result["train"]["loss"], result["test"]["blank_cell_accuracy_4_steps"]) for result in results]
+    return [
+        (result["step"], result["train"]["loss"], result["test"]["blank_cell_accuracy_4_steps"]) for result in results
+    ]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`python -m training evaluate`."""
 
+import itertools
 import pathlib
 import time
 
@@ -23,9 +24,9 @@ def prepare(options):
         ValueError: For bad input.
     """
     for name in ("num_steps", "votes", "limit", "batch_size"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least 1. Received {value}.")
+        for value in np.atleast_1d(1 if getattr(options, name) is None else getattr(options, name)):
+            if value < 1:
+                raise ValueError(f"--{name.replace('_', '-')} must be at least 1. Received {value}.")
     strategy = make_strategy(options.strategy)
     with strategy.scope():
         model, run = load_model(options.model)
@@ -43,35 +44,43 @@ def prepare(options):
     puzzle, solution = [boards[key][: options.limit] for key in ("puzzle", "solution")]
 
     def evaluate():
-        started = time.perf_counter()
-        outcome = solve_boards(
-            model,
-            puzzle,
-            strategy,
-            num_steps=options.num_steps,
-            votes=options.votes,
-            energy=options.energy,
-            seed=options.seed,
-            batch_size=options.batch_size,
-        )
-        result = {
-            "data": str(name),
-            "boards": len(puzzle),
-            "num_steps": options.num_steps or model.arguments["num_steps"],
-            "votes": options.votes,
-            "energy": options.energy if options.votes > 1 else None,
-            **score(puzzle, solution, outcome["solution"]),
-        }
-        print("  ".join(f"{key} {value}" for key, value in result.items() if value is not None))
         givens = (puzzle > 0).sum((1, 2))
-        for low in range(givens.min(), givens.max() + 1, 4):
-            chosen = (givens >= low) & (givens < low + 4)
-            if chosen.any():
-                accuracy = (outcome["solution"] == solution)[chosen].all((1, 2)).mean()
-                print(f"  {low}-{low + 3} givens: {chosen.sum():5d} boards, {100 * accuracy:5.1f} % solved")
-        print(f"  {time.perf_counter() - started:.1f} s")
-        if run is not None and is_chief(strategy):
-            run.add_result(result)
+        # About five groups of boards, from those with the fewest givens on.
+        edges = np.unique(np.linspace(givens.min(), givens.max() + 1, 6).astype(int))
+        groups = [(low, high, (givens >= low) & (givens < high)) for low, high in itertools.pairwise(edges)]
+        print(
+            f"{len(puzzle)} boards of {name}, {options.votes} initial oscillators each; boards solved, in %, by givens:"
+        )
+        header = "".join(f"{f'{low}-{high - 1}':>8}" for low, high, _ in groups)
+        print(f"{'steps':>8}{'all':>8}{header}{'energy':>12}{'seconds':>9}")
+        for num_steps in options.num_steps or [model.arguments["num_steps"]]:
+            started = time.perf_counter()
+            outcome = solve_boards(
+                model,
+                puzzle,
+                strategy,
+                num_steps=num_steps,
+                votes=options.votes,
+                energy=options.energy,
+                seed=options.seed,
+                batch_size=options.batch_size,
+            )
+            seconds = time.perf_counter() - started
+            solved = (outcome["solution"] == solution).all((1, 2))
+            energy = outcome["energy"].mean() if "energy" in outcome else np.nan
+            shares = "".join(f"{100 * solved[chosen].mean() if chosen.any() else np.nan:8.1f}" for *_, chosen in groups)
+            print(f"{num_steps:8d}{100 * solved.mean():8.1f}{shares}{energy:12.1f}{seconds:9.1f}", flush=True)
+            result = {
+                "data": str(name),
+                "boards": len(puzzle),
+                "num_steps": num_steps,
+                "votes": options.votes,
+                "energy": options.energy,
+                "seconds": seconds,
+                **score(puzzle, solution, outcome["solution"]),
+            }
+            if run is not None and is_chief(strategy):
+                run.add_result(result)
 
     return evaluate
 

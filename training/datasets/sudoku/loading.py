@@ -42,9 +42,7 @@ def load(config, split, data_dir=None):
     if split not in splits:
         raise ValueError(f"the Sudoku data set {name!r} has no split {split!r}; known are {', '.join(splits)}")
 
-    if config in published:
-        builder = published[config](data_dir=data_dir)
-    else:
-        builder = Sudoku(config=config, data_dir=data_dir)
+    options = {} if config in published else {"config": config}
+    builder = published.get(config, Sudoku)(data_dir=data_dir, **options)
     builder.download_and_prepare()
     return dict(tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1)))

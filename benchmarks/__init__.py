@@ -1,0 +1,1 @@
+"""Speed and compile time, as ratios measured in one run."""
