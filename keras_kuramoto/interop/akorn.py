@@ -126,7 +126,7 @@ def kuramoto_layer(weights, config):
     Args:
         weights: Entries of the module's state dict, names → arrays in PyTorch's layouts.
         config: Dictionary with `n`, `ch`, `J` (`"conv"` with `ksize`, or `"attn"` with `heads` and `gta`), `c_norm`
-            (`None` or `"gn"`), `use_omega`, `global_omg`, `apply_proj`, `T` and `gamma`; with `gta` also the grid, `hw`.
+            (`None` or `"gn"`), `use_omega`, `global_omg`, `apply_proj`, `T` and `gamma`; with `gta` the grid, `hw`.
 
     Returns:
         A layer that takes x and c, `(batch, height, width, ch)`, and reproduces the authors' states and energies.

@@ -17,7 +17,7 @@ class InitialOscillators(keras.layers.Layer):
 
     Call arguments:
         c: Conditional stimuli, `(batch, *spatial, oscillators * N)`.
-        known: Booleans `(batch, *spatial)`: the positions whose oscillators start at c / ‖c‖.
+        known: Booleans `(batch, *spatial)`: the positions whose oscillators start at c / ‖c‖; none of them if `None`.
         noise: Values for the other positions, same shape as `c`, normalised here; drawn uniformly on the sphere if
             `None`.
 
@@ -29,7 +29,7 @@ class InitialOscillators(keras.layers.Layer):
 
     Example:
 
-    >>> InitialOscillators(4, seed=0)(ops.ones((2, 9, 9, 8)), ops.zeros((2, 9, 9), dtype="bool")).shape
+    >>> InitialOscillators(4, seed=0)(ops.ones((2, 9, 9, 8))).shape
     (2, 9, 9, 8)
 
     Reference: Miyato et al., ICLR 2025, Sec. 6.2.
@@ -44,7 +44,7 @@ class InitialOscillators(keras.layers.Layer):
     def build(self, c_shape, known_shape=None, noise_shape=None):
         sphere.check_channels(c_shape[-1], self.oscillator_dim)
 
-    def call(self, c, known, noise=None):
+    def call(self, c, known=None, noise=None):
         c = ops.cast(c, self.variable_dtype)
         if noise is None:
             noise = keras.random.normal(ops.shape(c), dtype=c.dtype, seed=self.seed_generator)
@@ -52,10 +52,12 @@ class InitialOscillators(keras.layers.Layer):
             raise ValueError(
                 f"`noise` must have the shape of the stimuli, {tuple(c.shape)}. Received {tuple(noise.shape)}."
             )
-        x = ops.where(ops.expand_dims(known, -1), c, ops.cast(noise, c.dtype))
+        x = ops.cast(noise, c.dtype)
+        if known is not None:
+            x = ops.where(ops.expand_dims(known, -1), c, x)
         return sphere.join_oscillators(sphere.normalize(sphere.split_oscillators(x, self.oscillator_dim)))
 
-    def compute_output_spec(self, c, known, noise=None):
+    def compute_output_spec(self, c, known=None, noise=None):
         return keras.KerasTensor(c.shape, dtype=self.variable_dtype)
 
     def compute_output_shape(self, c_shape, known_shape=None, noise_shape=None):

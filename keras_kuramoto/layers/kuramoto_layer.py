@@ -242,7 +242,14 @@ class KuramotoLayer(keras.layers.Layer):
 
         density_like = ops.zeros_like(x[..., 0]) if return_energy else None
         x, densities = bounded_loop(
-            step, x, num_steps, output_like=density_like, max_steps=max_steps, remat=self.remat, constants=(c,)
+            step,
+            x,
+            num_steps,
+            output_like=density_like,
+            max_steps=max_steps,
+            remat=self.remat,
+            constants=(c,),
+            weights=self.trainable_variables,
         )
         if not return_energy:
             return x

@@ -30,7 +30,7 @@ def static_int(value):
     return None if getattr(getattr(value, "device", None), "type", None) == "meta" else int(value)
 
 
-def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat=False, constants=()):
+def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat=False, constants=(), weights=()):
     """Repeats `state, output = step(state, index, *constants)` and stacks the outputs.
 
     Differentiable in reverse on TensorFlow (eager, graph and XLA), JAX and PyTorch if `num_steps` is a Python integer
@@ -49,7 +49,8 @@ def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat
         remat: Recompute each step in the backward pass and keep only the states between the steps
             (`keras.remat`): less memory for about a third more time.
         constants: Tensors that each step is given. A step may use other tensors too, but with `remat` on TensorFlow
-            gradients reach only the state, these and the weights.
+            gradients reach only the state, these and `weights`.
+        weights: Keras variables that the step uses. Needed with `remat` on TensorFlow alone.
 
     Returns:
         `(state, outputs)`: the last state, and the outputs stacked on a new first axis (`None` without `output_like`).
@@ -67,7 +68,7 @@ def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat
     if known is not None:
         num_steps, max_steps = known, None
     if remat:
-        step = _rematerialised(step, output_like is not None)
+        step = _rematerialised(step, output_like is not None, list(weights))
 
     def step_with_constants(state, index):
         return step(state, index, *constants)
@@ -76,18 +77,30 @@ def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat
     return loops[keras.backend.backend()](step_with_constants, state, num_steps, output_like, max_steps)
 
 
-def _rematerialised(step, has_output):
-    """`keras.remat` of a step; TensorFlow's takes and returns tensors only, no `None` and no nests."""
+def _rematerialised(step, has_output, weights):
+    """`keras.remat` of a step.
+
+    TensorFlow's function for it takes and returns tensors alone, no `None` and no nests, differentiates by nothing but
+    its arguments, and inside a loop it can't deal with variables. So everything is an argument there.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return keras.remat(step)
 
     def rematerialised(state, index, *constants):
+        parts = len(keras.tree.flatten(state))
+
         def flat(index, *tensors):
-            parts = len(tensors) - len(constants)
-            new, output = step(keras.tree.pack_sequence_as(state, tensors[:parts]), index, *tensors[parts:])
+            state_then = keras.tree.pack_sequence_as(state, tensors[:parts])
+            constants_then = tensors[parts : parts + len(constants)]
+            values = tensors[parts + len(constants) :]
+            with keras.StatelessScope(state_mapping=list(zip(weights, values))):
+                new, output = step(state_then, index, *constants_then)
             return (*keras.tree.flatten(new), *((output,) if has_output else ()))
 
-        results = keras.remat(flat)(index, *keras.tree.flatten(state), *constants)
-        new = results[: len(results) - has_output]
-        return keras.tree.pack_sequence_as(state, list(new)), results[-1] if has_output else None
+        values = [weight.value for weight in weights]
+        results = keras.remat(flat)(index, *keras.tree.flatten(state), *constants, *values)
+        new = keras.tree.pack_sequence_as(state, list(results[:parts]))
+        return new, results[-1] if has_output else None
 
     return rematerialised
 
@@ -95,6 +108,9 @@ def _rematerialised(step, has_output):
 def _tensorflow_loop(step, state, num_steps, output_like, max_steps):
     import tensorflow as tf
 
+    if num_steps == 0 if isinstance(num_steps, int) else max_steps == 0:
+        # XLA can't differentiate a loop that never runs.
+        return state, None if output_like is None else tf.zeros([0, *tf.unstack(tf.shape(output_like))], output_like.dtype)
     bound = max_steps if max_steps is not None else num_steps
     arrays = ()
     if output_like is not None:

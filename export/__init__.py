@@ -1,0 +1,12 @@
+"""Serving Sudoku models with TensorFlow alone: SavedModels, their check, and clients.
+
+Run as a program: `python -m export --help`. As a library:
+
+- `export.saved_model.export_model` writes a version with its signatures, warm-up requests and serving configuration;
+- `export.check.check` runs a version in processes that know neither Keras nor this library;
+- `export.solver.solve` solves boards with a version on disk, `export.client.solve_by_rest` and
+  `export.client.solve_by_grpc` with one that TensorFlow Serving serves.
+
+Data flows: Keras model → `signatures.SudokuServer` → `saved_model` (with `golden` answers and `serving` files) → disk →
+`check`, `solver`, or TensorFlow Serving and `client`. Importing this package imports neither Keras nor TensorFlow.
+"""

@@ -1,0 +1,163 @@
+"""The command line of `export`: writing, checking and using served models."""
+
+import argparse
+import os
+import sys
+
+_WORDS = ("check", "client", "solve")
+_USAGE = """\
+python -m export RUN_OR_PRESET DIR [--version N] [--name NAME]   write a version of a served model
+python -m export check DIR [--against RUN_OR_PRESET]            run it without Keras, and compare
+python -m export solve DIR [BOARDS]                             solve boards with it, in this process
+python -m export client [--rest URL | --grpc HOST:PORT] [BOARDS]   solve boards with TensorFlow Serving
+
+Each has its own --help. (A run directory that is called check, solve or client is meant by ./check and so on.)"""
+
+
+def main(arguments=None):
+    """Runs one command.
+
+    Args:
+        arguments: List of words, by default those of the command line.
+
+    Returns:
+        Exit status: 0, 1 if a check failed, 2 for bad input, 130 if interrupted.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Before TensorFlow is imported. Its messages about devices would bury the answer.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    commands = {"check": _check, "client": _client, "solve": _solve}
+    try:
+        if arguments and arguments[0] in _WORDS:
+            return commands[arguments[0]](arguments[1:])
+        return _export(arguments)
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser(name, description):
+    return argparse.ArgumentParser(
+        prog=f"python -m export{name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def _export(arguments):
+    parser = _parser("", f"Writes a version of a served model, for TensorFlow Serving.\n\n{_USAGE}")
+    parser.add_argument("source", metavar="RUN_OR_PRESET", help="run directory, .keras file, or preset with weights")
+    parser.add_argument("directory", metavar="DIR", help="directory of the versions")
+    parser.add_argument("--version", type=int, metavar="N", help="version, by default the next one")
+    parser.add_argument("--name", default="sudoku", help="name of the model for the server (default: %(default)s)")
+    parser.add_argument("--max-steps", type=int, metavar="N", help="largest number of steps that is served")
+    parser.add_argument("--max-samples", type=int, metavar="K", help="largest number of samples of a vote")
+    options = parser.parse_intermixed_args(arguments)
+    _use_tensorflow()
+    from export.saved_model import export_model
+    from export.source import load_model
+
+    limits = {"max_steps": options.max_steps, "max_samples": options.max_samples}
+    limits = {name: value for name, value in limits.items() if value is not None}
+    print(export_model(load_model(options.source), options.directory, options.version, options.name, **limits))
+    return 0
+
+
+def _check(arguments):
+    parser = _parser(" check", "Runs the latest version without Keras and compares its answers with the Keras model's.")
+    parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
+    parser.add_argument("--against", metavar="RUN_OR_PRESET", help="compare with what this Keras model answers, too")
+    options = parser.parse_intermixed_args(arguments)
+    from export.check import check
+
+    model = None
+    if options.against is not None:
+        _use_tensorflow()
+        from export.source import load_model
+
+        model = load_model(options.against)
+    result = check(options.directory, model)
+    print(result.table())
+    return 0 if result.passed else 1
+
+
+def _client(arguments):
+    parser = _parser(" client", "Solves boards with TensorFlow Serving, and draws them.")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--rest", metavar="URL", default="http://localhost:8501", help="REST API (default: %(default)s)")
+    where.add_argument("--grpc", metavar="HOST:PORT", help="gRPC API, such as localhost:8500")
+    parser.add_argument("--model", default="sudoku", help="name of the model on the server (default: %(default)s)")
+    parser.add_argument("--version", type=int, metavar="N", help="version of the model, by default the server's latest")
+    parser.add_argument("--signature", help="by default the one that takes the numbers that are given")
+    parser.add_argument("--num-steps", type=int, metavar="N", help="number of steps")
+    parser.add_argument("--num-samples", type=int, metavar="K", help="vote among K initial oscillators by energy")
+    parser.add_argument("--seed", type=int, default=0, help="seed of a vote (default: %(default)s)")
+    parser.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="default: %(default)s")
+    _add_boards(parser)
+    options = parser.parse_intermixed_args(arguments)
+    from export.boards import read_boards
+    from export.client import solve_by_grpc, solve_by_rest
+
+    signature = options.signature
+    if signature is None:
+        signature = "vote" if options.num_samples is not None else "solve_steps"
+        if options.num_samples is None and options.num_steps is None:
+            signature = "serving_default"
+    boards = read_boards(options.boards)
+    function, address = (solve_by_grpc, options.grpc) if options.grpc else (solve_by_rest, options.rest)
+    answers = function(
+        address,
+        boards,
+        options.model,
+        signature,
+        options.version,
+        options.timeout,
+        num_steps=options.num_steps,
+        num_samples=options.num_samples,
+        seed=options.seed,
+    )
+    _draw(boards, answers)
+    return 0
+
+
+def _solve(arguments):
+    parser = _parser(" solve", "Solves boards with an exported model in this process, with TensorFlow alone.")
+    parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
+    _add_boards(parser)
+    parser.add_argument("--num-steps", type=int, metavar="N", help="number of steps, by default the model's own")
+    parser.add_argument("--votes", type=int, metavar="K", help="vote among K initial oscillators by energy")
+    parser.add_argument("--seed", type=int, default=0, help="seed of a vote (default: %(default)s)")
+    options = parser.parse_intermixed_args(arguments)
+    from export.boards import read_boards
+    from export.solver import solve
+
+    boards = read_boards(options.boards)
+    _draw(boards, solve(options.directory, boards, options.num_steps, options.votes, options.seed))
+    return 0
+
+
+def _add_boards(parser):
+    parser.add_argument(
+        "boards",
+        metavar="BOARDS",
+        nargs="?",
+        default="-",
+        help="text file: a board a line, or drawn, 0 or . for a blank cell; - (the default) for standard input",
+    )
+
+
+def _draw(boards, answers):
+    from export.boards import draw_answer
+
+    print("\n\n".join(draw_answer(board, answer) for board, answer in zip(boards, answers)))
+
+
+def _use_tensorflow():
+    # Whatever backend the user's Keras is set to: only TensorFlow writes SavedModels, and it loads any model.
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

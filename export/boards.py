@@ -1,0 +1,113 @@
+"""Boards as text: what the clients read and draw."""
+
+import math
+import os
+import pathlib
+import sys
+
+import numpy as np
+
+from training.datasets.sudoku import check_board, format_board, is_valid_board, parse_board
+
+
+def read_boards(source):
+    """Reads boards from a file or from standard input.
+
+    Args:
+        source: Path of a text file, or `"-"` for standard input. It holds boards of one size as `parse_board` reads
+            them: one in each line, or one drawn over several lines, with an empty line before the next. Lines that
+            start with `#` are comments.
+
+    Returns:
+        `(boards, S, S)` int32.
+
+    Raises:
+        ValueError: If the file can't be read, holds no board, something that isn't one or breaks a rule, or boards of
+            different sizes.
+    """
+    name = "standard input" if source == "-" else f"'{source}'"
+    try:
+        text = sys.stdin.read() if source == "-" else pathlib.Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ValueError(f"{name} can't be read: {reason}.") from None
+    lines = ["" if line.lstrip().startswith("#") else line.strip() for line in text.splitlines()]
+    blocks = [block for block in "\n".join(lines).split("\n\n") if block.strip()]
+    boards = []
+    for block in blocks:
+        for part in _parts(block.strip()):
+            try:
+                boards.append(check_board(parse_board(part)))
+            except ValueError as error:
+                raise ValueError(f"Board {len(boards) + 1} of {name} is none: {error}") from None
+    if not boards:
+        raise ValueError(f"{name} holds no board.")
+    if len({len(board) for board in boards}) > 1:
+        raise ValueError(f"{name} holds boards of different sizes; solve those of one size at a time.")
+    return np.stack(boards)
+
+
+def _parts(block):
+    """The boards of a block of lines: a line with all cells of a board is one, other lines make one together."""
+    lines = block.split("\n")
+    if all(sum(character in ".0123456789" for character in line) in (16, 81) for line in lines):
+        return lines
+    return [block]
+
+
+def draw_answer(board, answer):
+    """Draws a board and its answer side by side, and says how good it is.
+
+    Args:
+        board: `(S, S)` integers, the puzzle.
+        answer: Dictionary with `solution` and `probability` `(S, S)`, and what else the signature gave, such as
+            `energy` and `sample`.
+
+    Returns:
+        Text of several lines; with colours for a terminal.
+    """
+    colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    solution = np.asarray(answer["solution"])
+    before = format_board(board).split("\n")
+    after = format_board(solution, given=board if colours else None).split("\n")
+    middle = len(before) // 2
+    lines = [
+        f"{left}  {'→' if row == middle else ' '}  {right}" for row, (left, right) in enumerate(zip(before, after))
+    ]
+    valid = bool((solution > 0).all()) and is_valid_board(solution)
+    facts = ["a valid solution" if valid else "not a valid solution"]
+    if "energy" in answer:
+        facts.append(f"energy {float(answer['energy']):.2f}")
+    blank = np.asarray(board) == 0
+    if blank.any():
+        facts.append(f"least certain digit {float(np.asarray(answer['probability'])[blank].min()):.1%}")
+    if "sample" in answer:
+        facts.append(f"sample {int(answer['sample'])} of the vote")
+    return "\n".join([*lines, ", ".join(facts)])
+
+
+def check_answers(answers, number, size):
+    """Checks that outputs have the shapes of answers to boards, and gives them one by one.
+
+    Args:
+        answers: Dictionary from names to arrays with the boards as first axis.
+        number: How many boards were asked.
+        size: S.
+
+    Returns:
+        A list of dictionaries, one for each board.
+
+    Raises:
+        ValueError: If an output is missing or has another shape.
+    """
+    shapes = {"solution": (number, size, size), "probability": (number, size, size)}
+    for name, shape in shapes.items():
+        found = np.shape(answers[name]) if name in answers else "nothing"
+        if found != shape:
+            raise ValueError(f"The answer must have '{name}' of shape {shape}. It has {found}: is this a Sudoku model?")
+    solution = np.asarray(answers["solution"])
+    if solution.min() < 0 or solution.max() > size or math.isqrt(size) ** 2 != size:
+        raise ValueError(
+            f"The digits of the answer must be 0 to {size}. They are {solution.min()} to {solution.max()}."
+        )
+    return [{name: np.asarray(value)[index] for name, value in answers.items()} for index in range(number)]

@@ -1,0 +1,144 @@
+/* Runs a SavedModel through TensorFlow's C API, the runtime below TensorFlow Serving, with nothing else around it.
+ *
+ *     run_saved_model DIRECTORY < requests > answers
+ *
+ * Requests are words, separated by white space:
+ *
+ *     input OPERATION INDEX int32|float32 RANK DIMENSION... VALUE...
+ *     output OPERATION INDEX
+ *     run
+ *
+ * `run` feeds the inputs since the last `run`, fetches the outputs in their order, and answers
+ *
+ *     tensor int32|float32 RANK DIMENSION... VALUE...     (one line for each output)
+ *     done
+ *
+ * or `error MESSAGE`, in one line, and goes on with the next request. The exit status is 1 if the model cannot be
+ * loaded, and 2 if the requests are not of this form.
+ */
+
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tensorflow/c/c_api.h"
+
+#define MAX_TENSORS 32
+#define MAX_RANK 8
+
+static void fail(int status, const char* what, const char* detail) {
+  fprintf(stderr, "run_saved_model: %s%s%s\n", what, *detail ? ": " : "", detail);
+  exit(status);
+}
+
+static long long read_integer(void) {
+  long long value;
+  if (scanf("%lld", &value) != 1) fail(2, "an integer was expected in the requests", "");
+  return value;
+}
+
+static TF_Output read_operation(TF_Graph* graph) {
+  char name[512];
+  if (scanf("%511s", name) != 1) fail(2, "the name of an operation was expected in the requests", "");
+  TF_Output output = {TF_GraphOperationByName(graph, name), (int)read_integer()};
+  if (output.oper == NULL) fail(2, "the graph has no such operation", name);
+  if (output.index < 0 || output.index >= TF_OperationNumOutputs(output.oper)) {
+    fail(2, "the operation has no such output", name);
+  }
+  return output;
+}
+
+static TF_Tensor* read_tensor(void) {
+  char type[16];
+  if (scanf("%15s", type) != 1) fail(2, "a type was expected in the requests", "");
+  const int is_float = strcmp(type, "float32") == 0;
+  if (!is_float && strcmp(type, "int32") != 0) fail(2, "only int32 and float32 are known, not", type);
+  const long long rank = read_integer();
+  if (rank < 0 || rank > MAX_RANK) fail(2, "a rank is out of range", "");
+  int64_t dimensions[MAX_RANK];
+  size_t count = 1;
+  for (int i = 0; i < rank; ++i) {
+    dimensions[i] = read_integer();
+    if (dimensions[i] < 0 || dimensions[i] > 1 << 20) fail(2, "a dimension is out of range", "");
+    count *= (size_t)dimensions[i];
+  }
+  TF_Tensor* tensor = TF_AllocateTensor(is_float ? TF_FLOAT : TF_INT32, dimensions, (int)rank, 4 * count);
+  if (tensor == NULL) fail(2, "a tensor is too large", "");
+  for (size_t i = 0; i < count; ++i) {
+    if (is_float) {
+      if (scanf("%f", (float*)TF_TensorData(tensor) + i) != 1) fail(2, "a float was expected in the requests", "");
+    } else {
+      ((int32_t*)TF_TensorData(tensor))[i] = (int32_t)read_integer();
+    }
+  }
+  return tensor;
+}
+
+static void print_tensor(const TF_Tensor* tensor) {
+  const TF_DataType type = TF_TensorType(tensor);
+  if (type != TF_FLOAT && type != TF_INT32) fail(2, "an output is neither int32 nor float32", "");
+  printf("tensor %s %d", type == TF_FLOAT ? "float32" : "int32", TF_NumDims(tensor));
+  for (int i = 0; i < TF_NumDims(tensor); ++i) printf(" %" PRId64, TF_Dim(tensor, i));
+  const int64_t count = TF_TensorElementCount(tensor);
+  for (int64_t i = 0; i < count; ++i) {
+    /* Nine digits are enough for a float to be read back as it was. */
+    if (type == TF_FLOAT) {
+      printf(" %.9g", ((const float*)TF_TensorData(tensor))[i]);
+    } else {
+      printf(" %" PRId32, ((const int32_t*)TF_TensorData(tensor))[i]);
+    }
+  }
+  printf("\n");
+}
+
+static void print_error(const char* message) {
+  printf("error ");
+  for (; *message; ++message) putchar(*message == '\n' || *message == '\r' ? ' ' : *message);
+  printf("\n");
+}
+
+int main(int argc, char** argv) {
+  if (argc != 2) fail(2, "usage: run_saved_model DIRECTORY < requests > answers", "");
+  TF_Status* status = TF_NewStatus();
+  TF_Graph* graph = TF_NewGraph();
+  TF_SessionOptions* options = TF_NewSessionOptions();
+  const char* tags[] = {"serve"};
+  TF_Session* session = TF_LoadSessionFromSavedModel(options, NULL, argv[1], tags, 1, graph, NULL, status);
+  if (TF_GetCode(status) != TF_OK) fail(1, "the model cannot be loaded", TF_Message(status));
+
+  TF_Output inputs[MAX_TENSORS], outputs[MAX_TENSORS];
+  TF_Tensor *fed[MAX_TENSORS], *fetched[MAX_TENSORS];
+  int num_inputs = 0, num_outputs = 0;
+  char word[16];
+  while (scanf("%15s", word) == 1) {
+    if (strcmp(word, "input") == 0 && num_inputs < MAX_TENSORS) {
+      inputs[num_inputs] = read_operation(graph);
+      fed[num_inputs++] = read_tensor();
+    } else if (strcmp(word, "output") == 0 && num_outputs < MAX_TENSORS) {
+      outputs[num_outputs++] = read_operation(graph);
+    } else if (strcmp(word, "run") == 0) {
+      TF_SessionRun(session, NULL, inputs, fed, num_inputs, outputs, fetched, num_outputs, NULL, 0, NULL, status);
+      if (TF_GetCode(status) == TF_OK) {
+        for (int i = 0; i < num_outputs; ++i) {
+          print_tensor(fetched[i]);
+          TF_DeleteTensor(fetched[i]);
+        }
+        printf("done\n");
+      } else {
+        print_error(TF_Message(status));
+      }
+      for (int i = 0; i < num_inputs; ++i) TF_DeleteTensor(fed[i]);
+      num_inputs = num_outputs = 0;
+    } else {
+      fail(2, "the requests have an unknown word or too many tensors", word);
+    }
+  }
+  TF_CloseSession(session, status);
+  TF_DeleteSession(session, status);
+  TF_DeleteSessionOptions(options);
+  TF_DeleteGraph(graph);
+  TF_DeleteStatus(status);
+  return 0;
+}

@@ -1,0 +1,230 @@
+"""Checks an exported model the way a server would run it: without Keras and without this library."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+from export import native
+from export.golden import BATCH_SIZES, Case, differences, keras_answers, load_cases, save_cases
+from export.versions import EXTRA, latest_version
+
+_SCRIPT = pathlib.Path(__file__).parent / "fresh_process.py"
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of a check's result.
+
+    Attributes:
+        what: What was compared, such as the name of a signature.
+        where: Which runtimes, such as "Python runtime".
+        boards: Batch sizes, or another detail.
+        difference: Largest difference of a float output, as `golden.differences` measures it, or `None`.
+        problems: Sentences; empty if all is well.
+        note: A remark, such as why something was skipped.
+    """
+
+    what: str
+    where: str
+    boards: str = ""
+    difference: float | None = None
+    problems: list = dataclasses.field(default_factory=list)
+    note: str = ""
+
+
+@dataclasses.dataclass
+class Result:
+    """What `check` found.
+
+    Attributes:
+        version: Directory of the version.
+        tensorflow: Version of TensorFlow that ran it.
+        rows: List of `Row`.
+        ops: Names of all ops in the graph.
+    """
+
+    version: pathlib.Path
+    tensorflow: str
+    rows: list
+    ops: list
+
+    @property
+    def passed(self):
+        """Whether no row has a problem."""
+        return not any(row.problems for row in self.rows)
+
+    def table(self):
+        """The result as text."""
+        lines = [("what", "where", "boards", "difference", "")]
+        for row in self.rows:
+            difference = "" if row.difference is None else f"{row.difference:.1e}"
+            verdict = "; ".join(row.problems[:3]) or row.note or "ok"
+            if len(row.problems) > 3:
+                verdict += f"; and {len(row.problems) - 3} more"
+            lines.append(
+                (row.what, row.where, row.boards, difference, f"FAILED: {verdict}" if row.problems else verdict)
+            )
+        widths = [max(len(line[column]) for line in lines) for column in range(4)]
+        text = [f"{self.version}, run by TensorFlow {self.tensorflow}", ""]
+        for line in lines:
+            text.append("  ".join(cell.ljust(width) for cell, width in zip(line, [*widths, 0])).rstrip())
+        text += ["", f"{len(self.ops)} kinds of ops: {', '.join(self.ops)}", ""]
+        text.append("All checks passed." if self.passed else "Something is wrong with this model: see FAILED above.")
+        return "\n".join(text)
+
+
+def check(directory, model=None):
+    """Runs an exported model in fresh processes and compares its answers with the Keras model's.
+
+    - In a Python process that can import neither Keras nor this library: every signature, at batches of 1, 2 and 5
+      boards, against the golden answers that the Keras model gave when it was exported.
+    - Through TensorFlow's C API, in a program of C: the same, against the answers in Python. Left out, with a note,
+      where there is no C compiler.
+    - The ops of the graph must all be TensorFlow's own, on no fixed device, in float32; a digit out of range must
+      be an error that says so; and the warm-up requests must fit the signatures.
+
+    Args:
+        directory: Directory of the versions, of which the latest is checked, or of one version.
+        model: The Keras model, to compare with what it answers now as well.
+
+    Returns:
+        A `Result`.
+
+    Raises:
+        ValueError: If there is no exported model, or its files are damaged.
+
+    Example:
+
+    >>> check("served/sudoku").passed
+    True
+    """
+    version = latest_version(directory)
+    cases = load_cases(version / EXTRA / "golden.npz")
+    with tempfile.TemporaryDirectory() as folder:
+        report, answers = _run_fresh(version, cases, pathlib.Path(folder))
+        rows = [_compare(case, answers[index], case, "golden, Python") for index, case in enumerate(cases)]
+        if model is not None:
+            for index, case in enumerate(cases):
+                now = dataclasses.replace(case, outputs=keras_answers(model, case))
+                rows.append(_compare(case, answers[index], now, "Keras now, Python"))
+        rows += _through_c(version, report, cases, answers, folder)
+    rows.append(Row("digit out of range", "Python", "1", problems=_rejection(report["invalid_digit"])))
+    rows.append(Row("ops", "graph", str(len(report["ops"])), problems=report["problems"]))
+    rows.append(_check_signatures(report, cases))
+    rows.append(_check_warmup(version, report))
+    return Result(version, report["tensorflow"], rows, report["ops"])
+
+
+def _run_fresh(version, cases, folder):
+    save_cases(folder / "cases.npz", cases)
+    command = [sys.executable, "-P", _SCRIPT, version, folder / "cases.npz", folder / "answers.npz", list(BATCH_SIZES)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment)
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or ["nothing on stderr"]
+        raise ValueError(f"'{version}' can't be run without Keras: {lines[-1]}")
+    report = json.loads(result.stdout.splitlines()[-1])
+    answers = [{} for _ in cases]
+    with np.load(folder / "answers.npz") as arrays:
+        for key in arrays.files:
+            index, number, name = key.split("/")
+            answers[int(index)].setdefault(int(number), {})[name] = arrays[key]
+    return report, answers
+
+
+def _title(case):
+    scalars = [name for name, value in case.inputs.items() if not np.ndim(value)]
+    return f"{case.signature} (scalars)" if scalars else case.signature
+
+
+def _compare(case, answers, wanted, where):
+    largest, problems = 0.0, []
+    for number in BATCH_SIZES:
+        if number not in answers:
+            problems.append("it was not run")
+            break
+        difference, found = differences(answers[number], wanted.first(number).outputs)
+        largest = max(largest, difference)
+        problems += [f"{number} boards: {sentence}" for sentence in found]
+    return Row(_title(case), where, ", ".join(str(number) for number in BATCH_SIZES), largest, problems)
+
+
+def _through_c(version, report, cases, answers, folder):
+    where = "Python, C API"
+    if any(case.signature not in report["signatures"] for case in cases):
+        return [Row("all signatures", where, problems=["a signature is missing"])]
+    try:
+        program = native.build(folder, report["include"], report["library"])
+        requests = [(index, number) for index in range(len(cases)) for number in BATCH_SIZES]
+        invalid = Case("serving_default", {"board": np.full_like(cases[0].inputs["board"][:1], 99)})
+        found = native.run(
+            program, version, report["signatures"], [*(cases[i].first(number) for i, number in requests), invalid]
+        )
+    except native.UnavailableError as error:
+        return [Row("all signatures", where, note=f"SKIPPED: {error}")]
+    except RuntimeError as error:
+        return [Row("all signatures", where, problems=[str(error)])]
+    *found, rejection = found
+    by_case = [{} for _ in cases]
+    rows = []
+    for (index, number), outputs in zip(requests, found):
+        by_case[index][number] = outputs
+    for case, outputs, python in zip(cases, by_case, answers):
+        errors = [f"{number} boards: {text}" for number, text in outputs.items() if isinstance(text, str)]
+        if errors:
+            rows.append(Row(_title(case), where, problems=errors))
+            continue
+        largest, problems = 0.0, []
+        for number, arrays in outputs.items():
+            difference, sentences = differences(arrays, python.get(number, {}))
+            largest = max(largest, difference)
+            problems += [f"{number} boards: {sentence}" for sentence in sentences]
+        rows.append(Row(_title(case), where, ", ".join(str(n) for n in BATCH_SIZES), largest, problems))
+    rejection = rejection if isinstance(rejection, str) else None
+    rows.append(Row("digit out of range", "C API", "1", problems=_rejection(rejection)))
+    return rows
+
+
+def _rejection(message):
+    if message is None:
+        return ["the model answered to a board with the digit 99"]
+    return [] if "must hold digits from 0" in message else [f"the error doesn't name the range: {message}"]
+
+
+def _check_signatures(report, cases):
+    missing = sorted({case.signature for case in cases} - set(report["signatures"]))
+    unknown = sorted(set(report["signatures"]) - {case.signature for case in cases})
+    problems = [f"there is no {name}" for name in missing] + [f"{name} has no golden answers" for name in unknown]
+    return Row("signatures", "graph", str(len(report["signatures"])), problems=problems)
+
+
+def _check_warmup(version, report):
+    from export.serving import read_warmup, require_serving_api
+
+    path = version / EXTRA / "tf_serving_warmup_requests"
+    if not path.is_file():
+        return Row("warm-up requests", "file", problems=[f"{path.name} is missing"])
+    try:
+        require_serving_api()
+    except ValueError as error:
+        return Row("warm-up requests", "file", note=f"SKIPPED: {error}")
+    try:
+        requests = read_warmup(path)
+    except Exception as error:
+        # TensorFlow's and protobuf's errors for a damaged file.
+        return Row("warm-up requests", "file", problems=[f"{path.name} is damaged: {type(error).__name__}"])
+    problems = []
+    for name in sorted(report["signatures"]):
+        inputs = set(report["signatures"][name]["inputs"])
+        own = [request for request in requests if request.model_spec.signature_name == name]
+        if not own:
+            problems.append(f"there is none for {name}")
+        if any(set(request.inputs) != inputs for request in own):
+            problems.append(f"those for {name} have other inputs")
+    return Row("warm-up requests", "file", str(len(requests)), problems=problems)

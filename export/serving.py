@@ -1,0 +1,160 @@
+"""Files for TensorFlow Serving: warm-up requests inside a version, and the server's configuration beside it."""
+
+import os
+import pathlib
+import re
+
+# The newest image that was known to be published when this was written. TensorFlow 2.19.1 (its Python package and its C
+# API) gives the golden answers with models that 2.21 exported: the graphs have only ops that are years old.
+IMAGE = "tensorflow/serving:2.19.1"
+
+MAX_BATCH_SIZE = 32
+
+_MODELS = """\
+# Which models the server serves, and where it finds their versions (it serves the latest one).
+model_config_list {{
+  config {{
+    name: "{name}"
+    base_path: "/models/{name}"
+    model_platform: "tensorflow"
+  }}
+}}
+"""
+
+_BATCHING = """\
+# How the server joins requests to one signature into a batch, along the first axis: every input of every signature
+# needs one integer for each board then, `num_samples: [64, 64]` and not `num_samples: 64`. Any batch size is served
+# alike, so there are no allowed_batch_sizes to pad to; num_batch_threads is left at one for each core.
+# An answer does not depend on what else is in its batch. But all boards of a batch wait for the one with the most steps
+# and samples, and a request with a digit out of range fails those it was joined with: check boards before sending them.
+max_batch_size {{ value: {max_batch_size} }}
+batch_timeout_micros {{ value: 2000 }}
+max_enqueued_batches {{ value: 100 }}
+"""
+
+_COMPOSE = """\
+# docker compose up
+# REST: http://localhost:8501/v1/models/{name}:predict    gRPC: localhost:8500
+services:
+  serving:
+    image: ${{TF_SERVING_IMAGE:-{image}}}
+    command:
+      - --model_config_file=/serving/models.config
+      - --enable_batching=true
+      - --batching_parameters_file=/serving/batching.config
+    ports:
+      - "8501:8501"
+      - "8500:8500"
+    volumes:
+      - ..:/models/{name}:ro
+      - .:/serving:ro
+    restart: unless-stopped
+"""
+
+
+def check_name(name):
+    """Returns a name for a served model, or raises a `ValueError`: it has to fit into URLs, paths and YAML."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ValueError(
+            f"The name of a served model must be letters, digits, '_', '.' and '-', and start with a letter or digit. "
+            f"Received {name!r}."
+        )
+    return name
+
+
+def serving_files(name="sudoku"):
+    """The text of `models.config`, `batching.config` and `docker-compose.yml`, a dictionary by file name."""
+    values = {"name": check_name(name), "image": IMAGE, "max_batch_size": MAX_BATCH_SIZE}
+    templates = {"models.config": _MODELS, "batching.config": _BATCHING, "docker-compose.yml": _COMPOSE}
+    return {file: template.format(**values) for file, template in templates.items()}
+
+
+def write_serving_files(directory, name="sudoku"):
+    """Writes the files of `serving_files` to `directory/serving`, except those that are there: they may be edited.
+
+    Args:
+        directory: The directory of the versions.
+        name: Name of the model for the server.
+
+    Returns:
+        List of the paths that were written.
+    """
+    folder = pathlib.Path(directory) / "serving"
+    folder.mkdir(exist_ok=True)
+    written = []
+    for file, text in serving_files(name).items():
+        path = folder / file
+        if path.exists():
+            continue
+        temporary = folder / f".{file}.{os.getpid()}"
+        try:
+            temporary.write_text(text)
+            temporary.rename(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        written.append(path)
+    return written
+
+
+def require_serving_api():
+    """Imports the messages of TensorFlow Serving.
+
+    Returns:
+        The modules `(predict_pb2, prediction_log_pb2)`.
+
+    Raises:
+        ValueError: If the package isn't installed.
+    """
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError as error:
+        raise ValueError(
+            f"The package tensorflow-serving-api is needed ({error}). Install the extra: pip install '.[export]'"
+        ) from None
+    return predict_pb2, prediction_log_pb2
+
+
+def predict_request(name, signature, inputs):
+    """A `PredictRequest` with int32 inputs, for gRPC and for warm-up."""
+    import tensorflow as tf
+
+    predict_pb2, _ = require_serving_api()
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = name
+    request.model_spec.signature_name = signature
+    for key, value in inputs.items():
+        request.inputs[key].CopyFrom(tf.make_tensor_proto(value, dtype=tf.int32))
+    return request
+
+
+def write_warmup(path, name, cases):
+    """Writes warm-up requests, a TFRecord file of `PredictionLog`: each case with one board and with all of its boards.
+
+    Args:
+        path: `assets.extra/tf_serving_warmup_requests` of a version.
+        name: Name of the model for the server.
+        cases: List of `Case`. Those with scalar inputs are left out: a server that batches could not replay them, and
+            would not load the model.
+    """
+    import tensorflow as tf
+
+    _, prediction_log_pb2 = require_serving_api()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for case in cases:
+            if any(not value.ndim for value in case.inputs.values()):
+                continue
+            for number in (1, len(case.inputs["board"])):
+                request = predict_request(name, case.signature, case.first(number).inputs)
+                log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+                writer.write(log.SerializeToString())
+
+
+def read_warmup(path):
+    """The `PredictRequest`s of a warm-up file, a list."""
+    import tensorflow as tf
+
+    _, prediction_log_pb2 = require_serving_api()
+    return [
+        prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        for record in tf.data.TFRecordDataset(str(path))
+    ]

@@ -1,0 +1,237 @@
+"""What a served Sudoku model answers: the signatures as TensorFlow functions."""
+
+import tensorflow as tf
+
+from keras_kuramoto.models import SudokuModel, TransformerSudoku
+
+MAX_STEPS = 1024
+MAX_SAMPLES = 4096
+# Of initial oscillators for one board, when voting: enough to fill the matrix products of small batches, and few enough
+# that memory doesn't depend on how many samples are asked for.
+_ROWS_AT_ONCE = 8
+
+
+def initial_noise(seed, sample, shape):
+    """Initial oscillators of blank cells, before they are normalised: the same for a seed and a sample everywhere.
+
+    Args:
+        seed: Scalar int32 tensor.
+        sample: Scalar int32 tensor, the number of the sample.
+        shape: `(S, S, channels)`.
+
+    Returns:
+        float32 tensor of that shape. Philox on all devices, so that a CPU and a GPU draw the same numbers.
+    """
+    return tf.random.stateless_normal(shape, tf.stack([seed, sample]), alg="philox")
+
+
+def has_energy(model):
+    """Whether a Sudoku model has oscillators, and so an energy and a number of steps for each example."""
+    return not isinstance(model, TransformerSudoku)
+
+
+class SudokuServer(tf.Module):
+    """The functions behind the signatures of an exported Sudoku model.
+
+    Every signature takes `board`, `(batch, S, S)` int32 with 0 for a blank cell, and answers with
+
+    - `solution`, `(batch, S, S)` int32: the given digits as they are, and the model's digits elsewhere;
+    - `probability`, `(batch, S, S)` float32: that of the digit in `solution`, 1 for a given one;
+    - `energy`, `(batch,)` float32: that of the state from which the last step starts.
+
+    | signature         | more inputs                                 | more outputs           |
+    | ----------------- | ------------------------------------------- | ---------------------- |
+    | `serving_default` |                                             |                        |
+    | `solve_steps`     | `num_steps` `(batch,)`                      |                        |
+    | `vote`            | `num_steps`, `num_samples`, `seed`          | `energy_sum`, `sample` |
+
+    The first two start from `initial_noise(0, 0)` for every board. `vote` runs `num_samples` initial oscillators for
+    each board, those of `initial_noise(seed, 0 … num_samples - 1)`, and answers with the one whose energies have the
+    lowest sum over the steps, `energy_sum`; its number is `sample`. Its three further inputs, int32, are scalars, or
+    have one integer for each board (behind a server that batches requests they must: it joins inputs along the first
+    axis).
+
+    An answer depends on the board and the numbers given with it only, not on what else is in the batch. An error does:
+    one digit out of range fails the whole batch.
+
+    A model without oscillators, such as a transformer, has `serving_default` alone, without `energy`.
+
+    Args:
+        model: A `SudokuModel` on the TensorFlow backend. Layers with a mixed precision policy are changed to float32.
+        max_steps: Largest `num_steps` that is accepted, so that one request can't block a server.
+        max_samples: Largest `num_samples`.
+
+    Raises:
+        ValueError: If `model` is no `SudokuModel`, Keras runs on another backend, or a limit is not at least 1.
+        tf.errors.InvalidArgumentError: From a signature, if there is no board, or a digit or a number is out of
+            its range.
+
+    Example:
+
+    >>> server = SudokuServer(sudoku_from_preset("sudoku4_quick"))
+    >>> server.functions["solve_steps"](tf.zeros((1, 4, 4), tf.int32), tf.constant([32]))["solution"].shape
+    TensorShape([1, 4, 4])
+    """
+
+    def __init__(self, model, max_steps=MAX_STEPS, max_samples=MAX_SAMPLES):
+        super().__init__(name="sudoku_server")
+        _check_model(model)
+        for name, value in (("max_steps", max_steps), ("max_samples", max_samples)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"`{name}` must be an integer of at least 1. Received {value!r}.")
+        # Served models compute in float32, whatever they were trained in: that is what CPUs are good at.
+        for layer in model._flatten_layers():
+            if layer.compute_dtype != "float32":
+                layer.dtype_policy = "float32"
+        self.max_steps, self.max_samples = max_steps, max_samples
+        self.board_size = model.board_size
+        self._run = model.run
+        self._shape = (model.board_size, model.board_size, model.channels)
+        # A module finds tf.Variables by itself, but not those inside Keras layers.
+        self._weights = [weight.value for weight in model.weights]
+
+        board = tf.TensorSpec((None, model.board_size, model.board_size), tf.int32, name="board")
+
+        def numbers(shape, *names):
+            return [tf.TensorSpec(shape, tf.int32, name=name) for name in names]
+
+        specs = {"serving_default": (self._default, [board])}
+        if has_energy(model):
+            specs["solve_steps"] = (self._solve_steps, [board, *numbers((None,), "num_steps")])
+            specs["vote"] = (self._vote, [board, *numbers(None, "num_steps", "num_samples", "seed")])
+        else:
+            specs["serving_default"] = (self._plain, [board])
+        self.functions = {
+            name: tf.function(function, input_signature=spec, autograph=False)
+            for name, (function, spec) in specs.items()
+        }
+
+    def signatures(self):
+        """The signatures as `tf.saved_model.save` takes them, a dictionary from names to concrete functions."""
+        return {name: function.get_concrete_function() for name, function in self.functions.items()}
+
+    def _plain(self, board):
+        board = self._checked(board)
+        return self._answer(board, self._run(board))
+
+    def _default(self, board):
+        board = self._checked(board)
+        logits, energies = self._run(board, noise=self._same_noise(board), return_energy=True)
+        return {**self._answer(board, logits), "energy": energies[:, -1]}
+
+    def _solve_steps(self, board, num_steps):
+        board = self._checked(board)
+        num_steps = self._number("num_steps", num_steps, board, 1, self.max_steps)
+        logits, energies = self._run(board, noise=self._same_noise(board), num_steps=num_steps, return_energy=True)
+        return {**self._answer(board, logits), "energy": _last_energy(energies, num_steps)}
+
+    def _vote(self, board, num_steps, num_samples, seed):
+        board = self._checked(board)
+        num_steps = self._number("num_steps", num_steps, board, 1, self.max_steps)
+        num_samples = self._number("num_samples", num_samples, board, 1, self.max_samples)
+        seed = self._number("seed", seed, board)
+        batch, most = tf.shape(board)[0], tf.reduce_max(num_samples)
+        # That many samples of each board in one go.
+        together = tf.maximum(1, tf.minimum(_ROWS_AT_ONCE // tf.maximum(batch, 1), most))
+        boards, steps, seeds = (tf.repeat(value, together, axis=0) for value in (board, num_steps, seed))
+
+        def noise(samples):
+            return tf.map_fn(
+                lambda pair: initial_noise(pair[0], pair[1], self._shape),
+                (seeds, tf.reshape(samples, [-1])),
+                fn_output_signature=tf.TensorSpec(self._shape, tf.float32),
+                parallel_iterations=1,
+            )
+
+        def body(start, best):
+            samples = tf.broadcast_to(start + tf.range(together), tf.stack([batch, together]))
+            logits, energies = self._run(boards, noise=noise(samples), num_steps=steps, return_energy=True)
+            candidates = {
+                **self._answer(boards, logits),
+                "energy": _last_energy(energies, steps),
+                "energy_sum": _sum_of_energies(energies, steps),
+            }
+            candidates = {
+                name: tf.reshape(value, tf.concat([[batch, together], tf.shape(value)[1:]], 0))
+                for name, value in candidates.items()
+            }
+            candidates["sample"] = samples
+            # Beyond its own number of samples, a board has no candidates.
+            sums = tf.where(samples < num_samples[:, None], candidates["energy_sum"], float("inf"))
+            winner = tf.argmin(sums, axis=1, output_type=tf.int32)
+            better = tf.logical_or(tf.equal(start, 0), tf.reduce_min(sums, axis=1) < best["energy_sum"])
+            new = {}
+            for name, value in candidates.items():
+                value = tf.gather(value, winner, axis=1, batch_dims=1)
+                mask = tf.reshape(better, tf.concat([[batch], tf.ones([tf.rank(value) - 1], tf.int32)], 0))
+                new[name] = tf.ensure_shape(tf.where(mask, value, best[name]), best[name].shape)
+            return start + together, new
+
+        nothing = {
+            "solution": board,
+            "probability": tf.zeros_like(board, tf.float32),
+            "energy": tf.zeros_like(seed, tf.float32),
+            "energy_sum": tf.zeros_like(seed, tf.float32),
+            "sample": tf.zeros_like(seed),
+        }
+        _, best = tf.while_loop(
+            lambda start, best: start < most, body, (tf.constant(0), nothing), parallel_iterations=1
+        )
+        return best
+
+    def _same_noise(self, board):
+        noise = initial_noise(tf.constant(0), tf.constant(0), self._shape)
+        return tf.broadcast_to(noise, tf.concat([tf.shape(board)[:1], self._shape], 0))
+
+    def _answer(self, board, logits):
+        given = board > 0
+        digits = tf.argmax(logits, axis=-1, output_type=tf.int32) + 1
+        probability = tf.reduce_max(tf.nn.softmax(tf.cast(logits, tf.float32)), axis=-1)
+        return {
+            "solution": tf.where(given, board, digits),
+            "probability": tf.where(given, 1.0, probability),
+        }
+
+    def _checked(self, board):
+        shape = tf.shape(board)
+        one = tf.debugging.Assert(shape[0] > 0, ["`board` must hold at least one board. Its shape:", shape])
+        text = f"`board` must hold digits from 0 (blank) to {self.board_size}. It holds, lowest and highest:"
+        with tf.control_dependencies([one]):
+            return _asserted(board, 0, self.board_size, text)
+
+    def _number(self, name, value, board, lowest=None, highest=None):
+        if lowest is not None:
+            text = f"`{name}` must be from {lowest} to {highest}. It is, lowest and highest:"
+            # What is wrong with the board is said first.
+            with tf.control_dependencies([board]):
+                value = _asserted(value, lowest, highest, text)
+        return tf.broadcast_to(value, tf.shape(board)[:1])
+
+
+def _asserted(value, lowest, highest, text):
+    least, most = tf.reduce_min(value), tf.reduce_max(value)
+    correct = tf.logical_and(least >= lowest, most <= highest)
+    with tf.control_dependencies([tf.debugging.Assert(correct, [text, least, most])]):
+        return tf.identity(value)
+
+
+def _last_energy(energies, num_steps):
+    return tf.gather(energies, num_steps - 1, axis=1, batch_dims=1)
+
+
+def _sum_of_energies(energies, num_steps):
+    # An example that has stopped keeps its energy: the columns from its own number of steps on don't count.
+    own = tf.sequence_mask(num_steps, tf.shape(energies)[1])
+    return tf.reduce_sum(tf.where(own, energies, 0.0), axis=1)
+
+
+def _check_model(model):
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"Only Keras on TensorFlow can write a SavedModel. It runs on {keras.backend.backend()} here: set the "
+            "environment variable KERAS_BACKEND to tensorflow. A model trained on another backend can be loaded there."
+        )
+    if not isinstance(model, SudokuModel):
+        raise ValueError(f"Only a Sudoku model, a `SudokuModel`, can be exported. Received {model!r}.")

@@ -1,0 +1,55 @@
+"""Solves boards with an exported model in this process, with TensorFlow alone."""
+
+import numpy as np
+
+from export.boards import check_answers
+from export.client import one_line, request_inputs
+from export.versions import latest_version, read_description
+
+
+def solve(directory, boards, num_steps=None, votes=None, seed=0):
+    """Solves boards with an exported model on disk.
+
+    Args:
+        directory: Directory of the versions, of which the latest is taken, or of one version.
+        boards: `(number, S, S)` int32.
+        num_steps: Number of steps; by default as many as the model was trained with.
+        votes: Number of initial oscillators among which the energy decides; one, always the same, by default.
+        seed: Seed of the initial oscillators of a vote.
+
+    Returns:
+        A list of dictionaries, one for each board: `solution`, `probability`, `energy` and what else the signature
+        gives.
+
+    Raises:
+        ValueError: If there is no exported model, it is for boards of another size, or it can't do what is asked for.
+
+    Example:
+
+    >>> solve("served/sudoku", boards, num_steps=128, votes=10)[0]["solution"].shape
+    (9, 9)
+    """
+    version = latest_version(directory)
+    description = read_description(version)
+    boards = np.asarray(boards, np.int32)
+    size = description["board_size"]
+    if boards.ndim != 3 or boards.shape[1:] != (size, size):
+        raise ValueError(
+            f"The model in '{version}' solves boards of {size} × {size} cells. Received boards of shape {boards.shape}."
+        )
+    if votes is not None:
+        signature, num_steps = "vote", description["num_steps"] if num_steps is None else num_steps
+    else:
+        signature = "serving_default" if num_steps is None else "solve_steps"
+    if signature not in description["signatures"]:
+        raise ValueError(f"The model in '{version}' has no oscillators: it takes neither a number of steps nor votes.")
+    inputs = request_inputs(boards, signature, num_steps, votes, seed)
+
+    import tensorflow as tf
+
+    try:
+        function = tf.saved_model.load(str(version)).signatures[signature]
+        outputs = function(**{name: tf.constant(value) for name, value in inputs.items()})
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(one_line(error)) from None
+    return check_answers({name: value.numpy() for name, value in outputs.items()}, len(boards), size)

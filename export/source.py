@@ -1,0 +1,53 @@
+"""Which model is meant: a run, a file or a preset."""
+
+import pathlib
+
+import keras
+
+from keras_kuramoto.models import SudokuModel, sudoku_from_preset, sudoku_presets
+from training.runs import RunDirectory
+
+
+def load_model(source):
+    """The Sudoku model of a run directory, a `.keras` file or a preset with weights.
+
+    Args:
+        source: A run directory (its `model.keras` holds the averaged weights), the path of a `.keras` file, or the name
+            of a preset that comes with weights. What exists as a file or directory is not taken as a preset.
+
+    Returns:
+        A `SudokuModel`.
+
+    Raises:
+        ValueError: If there is no such thing, the directory has no model yet, or the file is no Sudoku model.
+
+    Example:
+
+    >>> load_model("sudoku9_small").board_size
+    9
+    """
+    path = pathlib.Path(source)
+    if path.is_dir():
+        run = RunDirectory(path)
+        if not run.model.is_file():
+            state = "has not written its model yet" if run.exists else "is no run directory"
+            raise ValueError(f"'{path}' {state}: it holds no {run.model.name}.")
+        path = run.model
+    elif not path.exists():
+        if str(source) in sudoku_presets():
+            return sudoku_from_preset(str(source), trained=True)
+        raise ValueError(
+            f"'{source}' is no run directory, no .keras file and no preset. Presets: {', '.join(sudoku_presets())}."
+        )
+    try:
+        model = keras.saving.load_model(path)
+    except Exception as error:
+        # Keras raises what its readers raise (zipfile, h5py, json and its own errors).
+        raise ValueError(f"'{path}' can't be loaded as a Keras model: {_first_line(error)}") from error
+    if not isinstance(model, SudokuModel):
+        raise ValueError(f"'{path}' holds no Sudoku model but a {type(model).__name__}.")
+    return model
+
+
+def _first_line(error):
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

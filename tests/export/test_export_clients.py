@@ -1,0 +1,297 @@
+import concurrent.futures
+import http.server
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from export.__main__ import main
+from export.boards import draw_answer, read_boards
+from export.client import one_line, request_inputs, solve_by_grpc, solve_by_rest
+from export.solver import solve
+
+
+@pytest.fixture
+def rest(served):
+    """A server with the REST predict API, as far as it is used; `.requests` are the paths and bodies it got."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.server.requests.append((self.path, body))
+            status, answer = self.server.respond(self.path, body)
+            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *arguments):
+            pass
+
+    def respond(path, body):
+        if not path.startswith("/v1/models/sudoku"):
+            return 404, {"error": "Servable not found for request: Latest(other)"}
+        try:
+            outputs = served(body["signature_name"], **body["inputs"])
+        except tf.errors.InvalidArgumentError as error:
+            return 400, {"error": str(error)}
+        return 200, {"outputs": {name: value.tolist() for name, value in outputs.items()}}
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.requests, server.respond = [], respond
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def grpc_server(served):
+    class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
+        requests = []  # noqa: RUF012
+
+        def Predict(self, request, context):  # noqa: N802
+            self.requests.append(request)
+            if request.model_spec.name != "sudoku":
+                context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found: {request.model_spec.name}")
+            inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+            try:
+                outputs = served(request.model_spec.signature_name, **inputs)
+            except tf.errors.InvalidArgumentError as error:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            response = predict_pb2.PredictResponse()
+            for name, value in outputs.items():
+                response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+            return response
+
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    service = Service()
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
+    service.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield service
+    server.stop(0)
+
+
+NUMBERS = {
+    "serving_default": {},
+    "solve_steps": {"num_steps": 3},
+    "vote": {"num_steps": 3, "num_samples": 4, "seed": 5},
+}
+
+
+def assert_answers(answers, wanted):
+    assert len(answers) == len(wanted["solution"])
+    for index, answer in enumerate(answers):
+        assert set(answer) == set(wanted)
+        for name, value in wanted.items():
+            np.testing.assert_allclose(answer[name], value[index], rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("signature", NUMBERS)
+def test_both_clients_get_the_models_answers(rest, grpc_server, served, boards, signature):
+    wanted = served(signature, board=boards, **{name: [value] * 5 for name, value in NUMBERS[signature].items()})
+    assert_answers(solve_by_rest(rest.url, boards, signature=signature, **NUMBERS[signature]), wanted)
+    assert_answers(solve_by_grpc(grpc_server.address, boards, signature=signature, **NUMBERS[signature]), wanted)
+    path, body = rest.requests[0]
+    assert path == "/v1/models/sudoku:predict"
+    assert body["signature_name"] == signature
+    # One number for each board: a server that batches needs it.
+    assert all(np.shape(value)[0] == 5 for value in body["inputs"].values())
+    assert grpc_server.requests[-1].model_spec.signature_name == signature
+
+
+def test_the_version_is_asked_for(rest, grpc_server, boards):
+    solve_by_rest(rest.url + "/", boards, version=3)
+    assert rest.requests[0][0] == "/v1/models/sudoku/versions/3:predict"
+    solve_by_grpc(grpc_server.address, boards, version=3)
+    assert grpc_server.requests[-1].model_spec.version.value == 3
+
+
+def test_server_errors_are_one_line(rest, grpc_server, boards):
+    for function, address in ((solve_by_rest, rest.url), (solve_by_grpc, grpc_server.address)):
+        with pytest.raises(ValueError, match=r"answers: .*`num_steps` must be from 1 to 1024") as caught:
+            function(address, boards, signature="solve_steps", num_steps=0)
+        assert "\n" not in str(caught.value)
+        with pytest.raises(ValueError, match="Servable not found"):
+            function(address, boards, model="other")
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"outputs": [1, 2]}', b'{"outputs": {"solution": [[1], 2]}}'])
+def test_answers_that_are_none(rest, boards, answer):
+    rest.respond = lambda path, body: (200, answer)
+    with pytest.raises(ValueError, match="something else than predictions"):
+        solve_by_rest(rest.url, boards)
+
+
+def test_answers_of_another_model(rest, boards):
+    rest.respond = lambda path, body: (200, {"outputs": {"solution": [1.0] * 5}})
+    with pytest.raises(ValueError, match="is this a Sudoku model"):
+        solve_by_rest(rest.url, boards)
+    rest.respond = lambda path, body: (503, b"busy")
+    with pytest.raises(ValueError, match="HTTP status 503"):
+        solve_by_rest(rest.url, boards)
+
+
+def test_servers_that_are_not_there(boards):
+    with pytest.raises(ValueError, match="can't be reached"):
+        solve_by_rest("http://127.0.0.1:1", boards, timeout=5)
+    with pytest.raises(ValueError, match="can't be reached"):
+        solve_by_grpc("127.0.0.1:1", boards, timeout=5)
+    with pytest.raises(ValueError, match="must look like http://localhost:8501"):
+        solve_by_rest("localhost:8501", boards)
+    with pytest.raises(ValueError, match="must look like localhost:8500"):
+        solve_by_grpc("http://localhost", boards)
+
+
+def test_request_inputs(boards):
+    assert set(request_inputs(boards, "vote", 3, 4)) == {"board", "num_steps", "num_samples", "seed"}
+    with pytest.raises(ValueError, match="Unknown signature 'votes'"):
+        request_inputs(boards, "votes")
+    with pytest.raises(ValueError, match="'vote' needs `num_steps`"):
+        request_inputs(boards, "vote", num_samples=3)
+    with pytest.raises(ValueError, match="doesn't take `num_samples`"):
+        request_inputs(boards, "solve_steps", 3, 4)
+    with pytest.raises(ValueError, match="`seed` must be an integer of 32 bits"):
+        request_inputs(boards, "vote", 3, 4, 2**31)
+
+
+def test_one_line():
+    message = "Graph execution error:\n\nDetected at node a\nassertion failed: [`x` must be] [1]\n\t [[{{node a}}]]"
+    assert one_line(message) == "assertion failed: [`x` must be] [1]"
+    assert one_line("  first\nsecond") == "first"
+    assert one_line("") == "no message"
+
+
+def test_read_boards(boards, tmp_path, monkeypatch):
+    lines = ["".join(map(str, board.reshape(-1))) for board in boards]
+    drawn = "\r\n".join(" ".join(map(str, row)) for row in boards[0]).replace("0", ".")
+    path = tmp_path / "boards.txt"
+    path.write_text("# five boards\n" + "\n".join(lines) + "\n\n\n" + drawn + "\n")
+    np.testing.assert_array_equal(read_boards(str(path)), np.concatenate([boards, boards[:1]]))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(lines[2]))
+    np.testing.assert_array_equal(read_boards("-"), boards[2:3])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no board"),
+        ("12x4" + "." * 12, "Board 1 of .* is none.*'x'"),
+        ("1234", "16 or 81 cells"),
+        ("11" + "." * 14, "row 1 has the digit 1 twice"),
+        ("." * 16 + "\n\n" + "." * 81, "different sizes"),
+        ("." * 16 + "\n" + "7" + "." * 15, "Board 2 of"),
+    ],
+)
+def test_what_is_no_board(tmp_path, text, message):
+    path = tmp_path / "boards.txt"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_boards(str(path))
+
+
+def test_unreadable_boards(tmp_path):
+    with pytest.raises(ValueError, match="can't be read: No such file"):
+        read_boards(str(tmp_path / "nothing"))
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="not text"):
+        read_boards(str(tmp_path / "binary"))
+
+
+def test_draw_answer(boards):
+    full, puzzle = boards[3], boards[1]
+    answer = {"solution": full, "probability": np.where(puzzle > 0, 1, 0.75), "energy": -12.345, "sample": 4}
+    text = draw_answer(puzzle, answer)
+    assert "→" in text
+    assert text.endswith("a valid solution, energy -12.35, least certain digit 75.0%, sample 4 of the vote")
+    wrong = full.copy()
+    wrong[0, 0] = wrong[0, 1]
+    assert "\nnot a valid solution" in draw_answer(puzzle, {**answer, "solution": wrong})
+    assert "certain" not in draw_answer(full, answer)
+
+
+def test_solve_locally(exported, served, boards):
+    assert_answers(solve(exported, boards), served("serving_default", board=boards))
+    assert_answers(solve(exported / "1", boards, 3), served("solve_steps", board=boards, num_steps=[3] * 5))
+    wanted = served("vote", board=boards, num_steps=6, num_samples=2, seed=9)
+    assert_answers(solve(exported, boards, votes=2, seed=9), wanted)
+    with pytest.raises(ValueError, match="solves boards of 4 × 4 cells"):
+        solve(exported, np.zeros((1, 9, 9)))
+    with pytest.raises(ValueError, match="`num_samples` must be from 1 to 4096"):
+        solve(exported, boards, votes=0)
+
+
+def test_client_command_line(rest, grpc_server, board_text, tmp_path, capsys):
+    path = tmp_path / "board.txt"
+    path.write_text(board_text)
+    assert main(["client", "--rest", rest.url, str(path)]) == 0
+    default = capsys.readouterr().out
+    assert "→" in default
+    assert "energy" in default
+    assert main(["client", "--grpc", grpc_server.address, str(path)]) == 0
+    assert capsys.readouterr().out == default
+    assert main(["client", "--rest", rest.url, "--num-steps", "9", str(path)]) == 0
+    assert main(["client", "--rest", rest.url, "--num-steps", "3", "--num-samples", "2", str(path)]) == 0
+    assert "of the vote" in capsys.readouterr().out
+    assert [body["signature_name"] for _, body in rest.requests] == ["serving_default", "solve_steps", "vote"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["client", "--rest", "http://127.0.0.1:1", "BOARD"], "can't be reached"),
+        (["client", "--grpc", "127.0.0.1:1", "--timeout", "5", "BOARD"], "can't be reached"),
+        (["client", "--num-samples", "4", "BOARD"], "needs `num_steps`"),
+        (["client", "--signature", "other", "BOARD"], "Unknown signature"),
+        (["client", "nothing.txt"], "can't be read"),
+        (["solve", "nothing", "BOARD"], "holds no exported model"),
+        (["solve", "EXPORTED", "--num-steps", "0", "BOARD"], "`num_steps` must be from 1 to 1024"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(exported, board_text, tmp_path, capsys, arguments, message):
+    path = tmp_path / "board.txt"
+    path.write_text(board_text)
+    arguments = [{"BOARD": str(path), "EXPORTED": str(exported)}.get(word, word) for word in arguments]
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_solving_needs_no_keras(exported, board_text):
+    # As on a machine that serves: a process in which importing Keras or the library fails.
+    hide = (
+        "import sys; sys.modules.update(keras_kuramoto=None); from export import fresh_process;"
+        "sys.meta_path[:] = [fresh_process._Hide(finder) for finder in sys.meta_path];"
+        "fresh_process.HIDDEN = ('keras', 'keras_kuramoto');"
+        "from export.__main__ import main; status = main(sys.argv[1:]);"
+        "assert 'keras' not in sys.modules; sys.exit(status)"
+    )
+    root = pathlib.Path(__file__).parents[2]
+    result = subprocess.run(
+        [sys.executable, "-c", hide, "solve", str(exported), "-", "--votes", "3"],
+        input=board_text,
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": "utf-8"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert "→" in result.stdout
+    assert "energy" in result.stdout

@@ -1,0 +1,233 @@
+"""The layers compute what the AKOrN authors' code computes, and what the equations say."""
+
+import numpy as np
+import pytest
+from backend_helpers import BACKEND, array, assign, float64_enabled, load_vectors, to_numpy, unit, value_and_gradients
+from keras import ops
+
+from keras_kuramoto import energies
+from keras_kuramoto.interop import akorn
+from keras_kuramoto.layers import (
+    ConvConnectivity,
+    DenseConnectivity,
+    KuramotoLayer,
+    NaturalFrequency,
+    OscillatorReadout,
+)
+
+LAYERS = ["klayer_attn_gta_n4", "klayer_attn_n2", "klayer_conv_n2_noproj", "klayer_conv_n4"]
+
+# The vectors are float64 results, stored in float32. Float32 steps on values of size 1 (gradients: of size up to 25)
+# stay below this absolute error.
+STATE_TOLERANCE = 2e-5
+# Without the projection, an oscillator of this case is only 0.1 long before it is normalised, and a gradient of 21 goes
+# through it. In float64 the rounding of the stored inputs alone makes a difference of 2.7e-5 there, and PyTorch in
+# float32 is 6e-5 off. This is 1.4e-5 of the largest entry.
+GRADIENT_TOLERANCE = {"klayer_conv_n2_noproj": 3e-4}
+# Energies are sums of hundreds of terms, up to 290 for the layers: this is about six times the spacing of float32 there.
+ENERGY_TOLERANCE = 1e-4
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_trajectory_and_energies_match_the_authors_layer(name):
+    config, weights, vectors = load_vectors(name)
+    layer = akorn.kuramoto_layer(weights, config)
+    states = to_numpy(layer.trajectory(vectors["x"], vectors["c"]))
+    np.testing.assert_allclose(states[:, 1:].swapaxes(0, 1), vectors["xs"], atol=STATE_TOLERANCE, rtol=0)
+    x, energy = layer(vectors["x"], vectors["c"], return_energy=True)
+    np.testing.assert_allclose(to_numpy(x), vectors["xs"][-1], atol=STATE_TOLERANCE, rtol=0)
+    np.testing.assert_allclose(to_numpy(energy).T, vectors["energies"][1:], atol=ENERGY_TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_match_the_authors_layer(name, compiled):
+    config, weights, vectors = load_vectors(name)
+    layer = akorn.kuramoto_layer(weights, config)
+    probe = ops.convert_to_tensor(vectors["probe"])
+    _, gradients = value_and_gradients(
+        lambda x, c: ops.sum(layer(x, c) * probe), vectors["x"], vectors["c"], compiled=compiled
+    )
+    tolerance = GRADIENT_TOLERANCE.get(name, STATE_TOLERANCE)
+    for gradient, key in zip(gradients, ("grad_x", "grad_c")):
+        np.testing.assert_allclose(gradient, vectors[key], atol=tolerance, rtol=0, err_msg=key)
+
+
+def test_readout_matches_the_authors_readout():
+    config, weights, vectors = load_vectors("readout")
+    layer = akorn.oscillator_readout(weights, config)
+    np.testing.assert_allclose(to_numpy(layer(vectors["x"])), vectors["y"], atol=STATE_TOLERANCE, rtol=0)
+
+
+def test_sudoku_model_matches_the_authors_model():
+    config, weights, vectors = load_vectors("sudoku")
+    model = akorn.sudoku_model(weights, config)
+    logits = model({"board": vectors["board"], "noise": vectors["noise"]})
+    np.testing.assert_allclose(to_numpy(logits), vectors["logits"], atol=STATE_TOLERANCE, rtol=0)
+    logits, energy = model.run(
+        ops.convert_to_tensor(vectors["board"]), ops.convert_to_tensor(vectors["noise"]), return_energy=True
+    )
+    np.testing.assert_allclose(to_numpy(logits), vectors["logits"], atol=STATE_TOLERANCE, rtol=0)
+    # The spacing of float32 at these energies, of size 2000, is 2.4e-4, more than the absolute tolerance for small ones.
+    # The energy is a sum of 5184 products: four units in the last place.
+    np.testing.assert_allclose(to_numpy(energy).T, vectors["energies"][1:], rtol=4 * 2.0**-23, atol=ENERGY_TOLERANCE)
+
+
+def test_sudoku_model_reaches_the_authors_last_state():
+    config, weights, vectors = load_vectors("sudoku")
+    model = akorn.sudoku_model(weights, config)
+    board = ops.convert_to_tensor(vectors["board"])
+    c = model.network.embedding(board)
+    x = model.network.initial(c, board > 0, ops.convert_to_tensor(vectors["noise"]))
+    x = model.network.blocks[0]["kuramoto"](x, c)
+    np.testing.assert_allclose(to_numpy(x), vectors["x_final"], atol=STATE_TOLERANCE, rtol=0)
+
+
+def reference_steps(x, c, coupling, dim, omega, gamma, steps, project=True):
+    """Eq. 2, 4 and 5 in float64: states after each step, and the two energies before each."""
+    grouped = (*x.shape[:-1], -1, dim)
+    x = unit(x.astype("float64"), dim)
+    states, lyapunov, voting = [], [], []
+    axes = tuple(range(1, x.ndim))
+    for _ in range(steps):
+        pull = coupling(x)
+        lyapunov.append(-(x * (0.5 * pull + c)).sum(axes))
+        voting.append(-(x * (pull + c)).sum(axes))
+        groups, force = x.reshape(grouped), (c + pull).reshape(grouped)
+        if project:
+            force = force - (force * groups).sum(-1, keepdims=True) * groups
+        turn = np.einsum("kij,...kj->...ki", omega, groups)
+        x = unit((groups + gamma * (turn + force)).reshape(x.shape), dim)
+        states.append(x)
+    return np.stack(states, 1), np.stack(lyapunov, 1), np.stack(voting, 1)
+
+
+def skew(upper, dim):
+    """Skew-symmetric matrices from their entries above the diagonal, row by row."""
+    matrices = np.zeros((len(upper), dim, dim))
+    entry = 0
+    for row in range(dim):
+        for column in range(row + 1, dim):
+            matrices[:, row, column] = upper[:, entry]
+            matrices[:, column, row] = -upper[:, entry]
+            entry += 1
+    return matrices
+
+
+def dense_case(rng, dtype):
+    """Odd N = 3, one Ω for each oscillator, all-to-all coupling over two positions."""
+    layer = KuramotoLayer(
+        DenseConnectivity(use_bias=True, dtype=dtype),
+        3,
+        natural_frequency=NaturalFrequency(3, shared=False, dtype=dtype),
+        num_steps=7,
+        step_size=0.6,
+        train_step_size=True,
+        dtype=dtype,
+    )
+    shape = (4, 2, 15)
+    layer.build(shape, shape)
+    assign(layer, rng)
+    layer.gamma.assign(0.6)
+    kernel, bias = (to_numpy(v).astype("float64") for v in (layer.connectivity.kernel, layer.connectivity.bias))
+
+    def coupling(x):
+        return (x.reshape(len(x), -1) @ kernel + bias).reshape(x.shape)
+
+    upper = to_numpy(layer.natural_frequency.upper).astype("float64")
+    # Five oscillators at each of the two positions: Ω belongs to the channel, not to the position.
+    return layer, shape, coupling, skew(upper, 3)
+
+
+def conv_case(rng, dtype):
+    """N = 5, one Ω, a 3 × 2 convolution on a 5 × 4 grid, zeros beyond the border."""
+    layer = KuramotoLayer(
+        ConvConnectivity((3, 2), dtype=dtype),
+        5,
+        natural_frequency=NaturalFrequency(5, dtype=dtype),
+        num_steps=5,
+        step_size=0.9,
+        dtype=dtype,
+    )
+    shape = (2, 5, 4, 10)
+    layer.build(shape, shape)
+    assign(layer, rng)
+    kernel, bias = (to_numpy(v).astype("float64") for v in (layer.connectivity.kernel, layer.connectivity.bias))
+
+    def coupling(x):
+        padded = np.pad(x, ((0, 0), (1, 1), (0, 1), (0, 0)))
+        return bias + sum(padded[:, i : i + 5, j : j + 4] @ kernel[i, j] for i in range(3) for j in range(2))
+
+    omega = skew(to_numpy(layer.natural_frequency.upper).astype("float64")[None], 5)
+    return layer, shape, coupling, np.repeat(omega, 2, axis=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", [dense_case, conv_case])
+def test_steps_and_energies_match_the_equations(case, dtype):
+    with float64_enabled():
+        check_steps_and_energies(case, dtype)
+
+
+def check_steps_and_energies(case, dtype):
+    state_tolerance, energy_tolerance = STATE_TOLERANCE, ENERGY_TOLERANCE
+    if dtype == "float64" and BACKEND != "torch":
+        # Rounding of a few dozen operations in each of at most 7 steps. (On PyTorch, Keras's own matrix product and
+        # convolution return float32 for float64.)
+        state_tolerance, energy_tolerance = 1e-12, 1e-11
+    rng = np.random.default_rng(3)
+    layer, shape, coupling, omega = case(rng, dtype)
+    x, c = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    states, lyapunov, voting = reference_steps(x, c, coupling, layer.oscillator_dim, omega, layer.step_size, layer.num_steps)
+    got = to_numpy(layer.trajectory(x, c))
+    assert got.dtype == dtype
+    np.testing.assert_allclose(got[:, 1:], states, atol=state_tolerance, rtol=0)
+    _, energy = layer(x, c, return_energy=True)
+    assert to_numpy(energy).dtype == dtype
+    np.testing.assert_allclose(to_numpy(energy), voting, atol=energy_tolerance, rtol=0)
+    layer.energy_density = energies.lyapunov_energy_density
+    _, energy = layer(x, c, return_energy=True)
+    np.testing.assert_allclose(to_numpy(energy), lyapunov, atol=energy_tolerance, rtol=0)
+
+
+def test_gradients_match_finite_differences_of_the_equations():
+    """Gradients for x, c, γ, J and Ω along random directions, from float64 differences of the NumPy model."""
+    rng = np.random.default_rng(4)
+    layer, shape, _, _ = dense_case(rng, "float32")
+    x, c, probe = (array(rng, *shape) for _ in range(3))
+    variables = [layer.gamma, layer.natural_frequency.upper, layer.connectivity.kernel]
+    _, gradients = value_and_gradients(lambda x, c: ops.sum(layer(x, c) * ops.array(probe)), x, c, variables=variables)
+    start = [x, c, *(to_numpy(v) for v in variables)]
+    bias = to_numpy(layer.connectivity.bias).astype("float64")
+
+    def value(x, c, gamma, upper, kernel):
+        states, _, _ = reference_steps(
+            x, c, lambda x: (x.reshape(len(x), -1) @ kernel + bias).reshape(x.shape), 3, skew(upper, 3), gamma, 7
+        )
+        return (states[:, -1] * probe).sum()
+
+    for index, gradient in enumerate(gradients):
+        direction = rng.standard_normal(start[index].shape)
+        shifted = [[np.asarray(v, "float64") for v in start] for _ in range(2)]
+        for sign, arguments in zip((1, -1), shifted):
+            arguments[index] = arguments[index] + sign * 1e-6 * direction
+        difference = (value(*shifted[0]) - value(*shifted[1])) / 2e-6
+        # Float32 gradients of 120 outputs through 7 steps: relative 1e-5, and the differences are good to 1e-8.
+        np.testing.assert_allclose((gradient * direction).sum(), difference, rtol=2e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("kernel_size", [None, 3])
+def test_readout_is_the_norm_of_linear_combinations(kernel_size):
+    rng = np.random.default_rng(5)
+    layer = OscillatorReadout(4, oscillator_dim=3, kernel_size=kernel_size)
+    x = array(rng, 2, 6, 8)
+    layer.build(x.shape)
+    assign(layer, rng)
+    kernel, linear_bias = (to_numpy(v).astype("float64") for v in (layer.linear.kernel, layer.linear.bias))
+    if kernel_size is None:
+        z = x @ kernel + linear_bias
+    else:
+        padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
+        z = linear_bias + sum(padded[:, i : i + 6] @ kernel[i] for i in range(3))
+    expected = np.linalg.norm(z.reshape(2, 6, 4, 3), axis=-1) + to_numpy(layer.bias)
+    np.testing.assert_allclose(to_numpy(layer(x)), expected, atol=5e-6, rtol=0)
