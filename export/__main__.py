@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 
+from training.quiet import quiet_start
+
 _WORDS = ("check", "client", "solve")
 _USAGE = """\
 python -m export RUN_OR_PRESET DIR [--version N] [--name NAME]   write a version of a served model
@@ -56,7 +58,7 @@ def _export(arguments):
     options = parser.parse_intermixed_args(arguments)
     _use_tensorflow()
     from export.saved_model import export_model
-    from export.source import load_model
+    from training.source import load_model
 
     limits = {"max_steps": options.max_steps, "max_samples": options.max_samples}
     limits = {name: value for name, value in limits.items() if value is not None}
@@ -74,7 +76,7 @@ def _check(arguments):
     model = None
     if options.against is not None:
         _use_tensorflow()
-        from export.source import load_model
+        from training.source import load_model
 
         model = load_model(options.against)
     result = check(options.directory, model)
@@ -129,6 +131,9 @@ def _solve(arguments):
     parser.add_argument("--votes", type=int, metavar="K", help="vote among K initial oscillators by energy")
     parser.add_argument("--seed", type=int, default=0, help="seed of a vote (default: %(default)s)")
     options = parser.parse_intermixed_args(arguments)
+    with quiet_start():
+        import tensorflow  # noqa: F401
+
     from export.boards import read_boards
     from export.solver import solve
 
@@ -157,6 +162,8 @@ def _use_tensorflow():
     # Whatever backend the user's Keras is set to: only TensorFlow writes SavedModels, and it loads any model.
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
+    with quiet_start():
+        import keras  # noqa: F401
 
 
 if __name__ == "__main__":

@@ -50,7 +50,6 @@ def sample_boards(size):
 
 def sample_cases(model):
     """Inputs for each signature that a model is exported with: a list of `Case` without outputs."""
-    from export.signatures import has_energy
 
     boards = sample_boards(model.board_size)
 
@@ -58,7 +57,7 @@ def sample_cases(model):
         return np.array(values, np.int32)
 
     cases = [Case("serving_default", {"board": boards})]
-    if has_energy(model):
+    if model.has_energy:
         most = max(1, min(16, model.arguments["num_steps"]))
         cases += [
             Case("solve_steps", {"board": boards, "num_steps": numbers(most, 1, (most + 1) // 2, most, 2)}),
@@ -116,10 +115,10 @@ def keras_answers(model, case):
 def _answer(model, board, numbers, sample):
     import tensorflow as tf
 
-    from export.signatures import has_energy, initial_noise
+    from export.signatures import initial_noise
 
     batch = board[None].astype(np.int32)
-    if has_energy(model):
+    if model.has_energy:
         shape = (model.board_size, model.board_size, model.channels)
         noise = initial_noise(tf.constant(numbers.get("seed", 0)), tf.constant(sample), shape)[None]
         logits, energies = model.run(batch, noise=noise, num_steps=numbers.get("num_steps"), return_energy=True)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_kuramoto.models import SudokuModel, TransformerSudoku
+from keras_kuramoto.models import SudokuModel
 
 MAX_STEPS = 1024
 MAX_SAMPLES = 4096
@@ -23,11 +23,6 @@ def initial_noise(seed, sample, shape):
         float32 tensor of that shape. Philox on all devices, so that a CPU and a GPU draw the same numbers.
     """
     return tf.random.stateless_normal(shape, tf.stack([seed, sample]), alg="philox")
-
-
-def has_energy(model):
-    """Whether a Sudoku model has oscillators, and so an energy and a number of steps for each example."""
-    return not isinstance(model, TransformerSudoku)
 
 
 class SudokuServer(tf.Module):
@@ -96,7 +91,7 @@ class SudokuServer(tf.Module):
             return [tf.TensorSpec(shape, tf.int32, name=name) for name in names]
 
         specs = {"serving_default": (self._default, [board])}
-        if has_energy(model):
+        if model.has_energy:
             specs["solve_steps"] = (self._solve_steps, [board, *numbers((None,), "num_steps")])
             specs["vote"] = (self._vote, [board, *numbers(None, "num_steps", "num_samples", "seed")])
         else:

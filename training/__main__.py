@@ -1,10 +1,12 @@
 """`python -m training`: trains and evaluates the experiments."""
 
 import argparse
+import os
 import pathlib
 import sys
 
 from training.commands import evaluate, train
+from training.quiet import quiet_start
 
 EPILOG = """examples:
   python -m training sudoku --preset sudoku4_quick
@@ -51,6 +53,11 @@ def _parser():
 def main(arguments=None):
     """Runs a command and returns its exit code: 0, 2 for bad input, 130 for an interruption."""
     options = _parser().parse_args(arguments)
+    # Whatever backend the user's Keras is set to: the loop is TensorFlow's.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with quiet_start():
+        import keras  # noqa: F401
+        import tensorflow_datasets  # noqa: F401
     try:
         # Bad input shows while a command prepares; a ValueError later is a fault of ours and shows in full.
         run = options.prepare(options)

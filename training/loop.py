@@ -227,6 +227,7 @@ class Trainer:
                 if ending or step % options.checkpoint_every == 0:
                     self.save()
                 if interrupted():
+                    self._write_model()
                     raise KeyboardInterrupt
                 if ending or step % options.evaluate_every == 0:
                     bar = None
@@ -237,9 +238,15 @@ class Trainer:
                         print("  " + "  ".join(f"{name} {value:.4f}" for name, value in results.items()), flush=True)
                     if self.chief:
                         self.run.add_result({"step": step, "train": metrics, "test": results})
-        if self.chief:
-            self.average.save(self.run.model)
+                    self._write_model()
         return results
+
+    def _write_model(self):
+        """Writes the averaged weights as a Keras model, whole or not at all."""
+        if self.chief:
+            temporary = self.run.model.with_name(f"incomplete-{self.run.model.name}")
+            self.average.save(temporary)
+            temporary.replace(self.run.model)
 
     def save(self):
         """Writes a checkpoint of the present state."""

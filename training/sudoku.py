@@ -110,7 +110,7 @@ class SudokuExperiment(Experiment):
             )
         self._noise_shape = (size, size, model.channels)
         self._own_steps = model.arguments["num_steps"]
-        self._has_energy = has_energy(model)
+        self._has_energy = model.has_energy
         if not self._has_energy and options.max_steps:
             raise ValueError(f"`max_steps` is for AKOrN; the model '{options.model}' has no Kuramoto steps.")
 
@@ -176,11 +176,6 @@ class SudokuExperiment(Experiment):
         return results
 
 
-def has_energy(model):
-    """Whether a Sudoku model has oscillators, and with them initial noise, a number of steps and an energy."""
-    return "oscillator_dim" in model.arguments
-
-
 def score(puzzle, solution, answer):
     """Board accuracy and blank-cell accuracy, as NumPy scalars in a dictionary.
 
@@ -222,7 +217,7 @@ def solve_boards(model, puzzle, strategy, num_steps=None, votes=1, energy="sum",
         ValueError: If votes are asked of a model without energy.
     """
     boards = len(puzzle)
-    if not has_energy(model):
+    if not model.has_energy:
         if votes > 1:
             raise ValueError("Voting needs an energy, which this baseline model does not have.")
 

@@ -221,15 +221,20 @@ class KuramotoLayer(keras.layers.Layer):
         if isinstance(num_steps, int):
             _check_steps("num_steps", num_steps)
         else:
+            given, num_steps = num_steps, ops.convert_to_tensor(num_steps)
+            if not keras.backend.is_int_dtype(num_steps.dtype):
+                raise ValueError(f"`num_steps` must be an integer or a tensor of integers. Received {given!r}.")
             num_steps = ops.cast(num_steps, "int32")
-            if len(num_steps.shape) > 1:
+            if len(num_steps.shape) > 1 or (
+                len(num_steps.shape) == 1 and None not in (a := (num_steps.shape[0], x.shape[0])) and a[0] != a[1]
+            ):
                 raise ValueError(
                     "`num_steps` must be an integer, a scalar tensor or a tensor with one integer for each example, "
-                    f"`(batch,)`. Received the shape {tuple(num_steps.shape)}."
+                    f"`(batch,)` = ({x.shape[0]},). Received the shape {tuple(num_steps.shape)}."
                 )
             if len(num_steps.shape) == 1:
                 per_example = ops.reshape(num_steps, (-1,) + (1,) * (len(x.shape) - 1))
-                num_steps = ops.max(num_steps)
+                num_steps = ops.max(num_steps, initial=0)
         x, c = self._prepare(x, c)
 
         def step(x, index, c):
@@ -249,7 +254,7 @@ class KuramotoLayer(keras.layers.Layer):
             max_steps=max_steps,
             remat=self.remat,
             constants=(c,),
-            weights=self.trainable_variables,
+            weights=self.weights,
         )
         if not return_energy:
             return x

@@ -72,6 +72,9 @@ class NaturalFrequency(keras.layers.Layer):
         # N is small: a multiplication and a sum are faster than many tiny matrix products.
         return sphere.join_oscillators(ops.sum(self.matrices() * ops.expand_dims(groups, -2), axis=-1))
 
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, dtype=self.variable_dtype)
+
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
 

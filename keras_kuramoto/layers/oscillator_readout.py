@@ -53,7 +53,7 @@ class OscillatorReadout(keras.layers.Layer):
             raise ValueError(f"`units` must be a positive integer. Received {units!r}.")
         self.units = units
         self.oscillator_dim = sphere.check_oscillator_dim(oscillator_dim)
-        self.kernel_size = kernel_size
+        self.kernel_size = tuple(kernel_size) if isinstance(kernel_size, list) else kernel_size
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 

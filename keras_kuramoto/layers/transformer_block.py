@@ -19,7 +19,7 @@ class TransformerBlock(keras.layers.Layer):
         Tensor of the same shape.
 
     Raises:
-        ValueError: If `attention` is no Keras layer.
+        ValueError: If `attention` is no Keras layer or `expansion` no positive integer.
 
     Example:
 
@@ -34,6 +34,8 @@ class TransformerBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         if not isinstance(attention, keras.layers.Layer):
             raise ValueError(f"`attention` must be a Keras layer. Received {attention!r}.")
+        if not isinstance(expansion, int) or isinstance(expansion, bool) or expansion < 1:
+            raise ValueError(f"`expansion` must be a positive integer. Received {expansion!r}.")
         self.attention = attention
         self.expansion = expansion
 
@@ -46,7 +48,8 @@ class TransformerBlock(keras.layers.Layer):
         )
         self.contract = keras.layers.Dense(channels, dtype=self.dtype_policy, name="contract")
         for layer in (self.attention_norm, self.attention, self.mlp_norm, self.expand):
-            layer.build(input_shape)
+            if not layer.built:
+                layer.build(input_shape)
         self.contract.build((*input_shape[:-1], self.expansion * channels))
 
     def call(self, x):

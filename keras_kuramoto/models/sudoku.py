@@ -59,7 +59,12 @@ class SudokuModel(keras.Model):
 
     A subclass hands its network, a function `(board, noise, num_steps, return_energy, max_steps)` that owns the layers,
     and the arguments of its own `__init__`, as a dictionary that can be serialised.
+
+    Attributes:
+        has_energy: Whether it has oscillators, and with them initial noise, a number of steps and an energy.
     """
+
+    has_energy = False
 
     def __init__(self, network, arguments, **kwargs):
         size = arguments["board_size"]
@@ -193,6 +198,8 @@ class AKOrNSudoku(SudokuModel):
 
     Reference: Miyato et al., ICLR 2025, Sec. 6.2 and C.2.
     """
+
+    has_energy = True
 
     def __init__(
         self,

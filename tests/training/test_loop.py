@@ -16,6 +16,7 @@ import tiny
 
 from training.loop import BatchRunner
 from training.runs import RunDirectory
+from training.source import load_model
 from training.strategies import make_strategy
 from training.sudoku import solve_boards
 
@@ -115,6 +116,8 @@ def test_an_interruption_leaves_a_checkpoint_of_the_last_update(tmp_path, monkey
     for a, b in zip(again.model.get_weights(), trainer.model.get_weights()):
         np.testing.assert_array_equal(a, b)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    for a, b in zip(load_model(trainer.run.path).get_weights(), trainer.average.get_weights()):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_the_saved_model_has_the_averaged_weights(single):
@@ -218,8 +221,6 @@ def test_a_strategy_that_is_not_there_says_so(monkeypatch):
 
 def test_a_directory_without_a_trained_model_says_so(tmp_path):
     tiny.make_trainer(tmp_path / "run")
-    from training.commands.evaluate import load_model
-
     assert RunDirectory(tmp_path / "run").exists
-    with pytest.raises(ValueError, match=r"no model\.keras yet"):
-        load_model(str(tmp_path / "run"))
+    with pytest.raises(ValueError, match="has not written its model yet"):
+        load_model(tmp_path / "run")

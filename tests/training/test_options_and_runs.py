@@ -79,7 +79,7 @@ def test_every_preset_names_a_model_that_exists():
         (["sudoku", "--preset", "sudoku4_quick", "--set", "stepz=3"], "Unknown option 'stepz'"),
         (["sudoku", "--preset", "sudoku4_quick", "--strategy", "abacus"], "Unknown strategy 'abacus'"),
         (["evaluate", "nothing"], "neither a run directory"),
-        (["evaluate", "nothing.keras"], "no file 'nothing.keras'"),
+        (["evaluate", "nothing.keras"], "neither a run directory"),
         (["evaluate", "sudoku9_paper"], "No trained weights"),
         (["evaluate", "sudoku9_paper", "--votes", "0"], "--votes must be at least 1"),
     ],

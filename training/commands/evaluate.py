@@ -8,7 +8,6 @@ import numpy as np
 
 from training.datasets.sudoku import load, parse_board, solve
 from training.runs import RunDirectory
-from training.strategies import is_chief, make_strategy
 
 
 def prepare(options):
@@ -27,12 +26,16 @@ def prepare(options):
         for value in np.atleast_1d(1 if getattr(options, name) is None else getattr(options, name)):
             if value < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 1. Received {value}.")
+    # TensorFlow starts only now: `--help` should not wait for it.
+    from training.source import load_model
+    from training.strategies import is_chief, make_strategy
+    from training.sudoku import score, solve_boards
+
     strategy = make_strategy(options.strategy)
     with strategy.scope():
-        model, run = load_model(options.model)
-    from training.sudoku import has_energy, score, solve_boards
-
-    if not has_energy(model) and (options.votes > 1 or options.num_steps):
+        model = load_model(options.model)
+    run = RunDirectory(options.model)
+    if not model.has_energy and (options.votes > 1 or options.num_steps):
         raise ValueError("--votes and --num-steps are for AKOrN; this model is a baseline without oscillators.")
     name = options.data or {4: "4x4", 9: "9x9"}.get(model.board_size)
     boards = _boards_of(name, options.data_dir)
@@ -79,42 +82,10 @@ def prepare(options):
                 "seconds": seconds,
                 **score(puzzle, solution, outcome["solution"]),
             }
-            if run is not None and is_chief(strategy):
+            if run.exists and is_chief(strategy):
                 run.add_result(result)
 
     return evaluate
-
-
-def load_model(name):
-    """The model of a run directory, a `.keras` file or a preset that comes with weights.
-
-    Args:
-        name: One of these.
-
-    Returns:
-        The Keras model, and the `RunDirectory` or `None`.
-
-    Raises:
-        ValueError: If it is none of these.
-    """
-    import keras
-
-    from keras_kuramoto.models import sudoku_from_preset, sudoku_presets
-
-    path, run = pathlib.Path(name), RunDirectory(name)
-    if run.exists:
-        if not run.model.exists():
-            raise ValueError(f"The run '{name}' has no {run.model.name} yet: it is written when the training ends.")
-        return keras.saving.load_model(run.model), run
-    if path.suffix == ".keras":
-        if not path.is_file():
-            raise ValueError(f"There is no file '{name}'.")
-        return keras.saving.load_model(path), None
-    if name in sudoku_presets():
-        return sudoku_from_preset(name, trained=True), None
-    raise ValueError(
-        f"'{name}' is neither a run directory, nor a .keras file, nor a preset ({', '.join(sudoku_presets())})."
-    )
 
 
 def _boards_of(name, data_dir):

@@ -5,7 +5,6 @@ import sys
 
 from training.options import with_settings
 from training.runs import RunDirectory
-from training.strategies import make_strategy
 
 
 def prepare(options):
@@ -22,6 +21,7 @@ def prepare(options):
     """
     # TensorFlow starts only now: `--help` should not wait for it.
     from training.loop import Trainer
+    from training.strategies import make_strategy
     from training.sudoku import PRESETS, SudokuExperiment
 
     if options.preset not in PRESETS:

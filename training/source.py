@@ -19,7 +19,8 @@ def load_model(source):
         A `SudokuModel`.
 
     Raises:
-        ValueError: If there is no such thing, the directory has no model yet, or the file is no Sudoku model.
+        ValueError: If there is no such thing, the directory has no model yet, the file is no Sudoku model, or no weights
+            come with the preset.
 
     Example:
 
@@ -37,7 +38,7 @@ def load_model(source):
         if str(source) in sudoku_presets():
             return sudoku_from_preset(str(source), trained=True)
         raise ValueError(
-            f"'{source}' is no run directory, no .keras file and no preset. Presets: {', '.join(sudoku_presets())}."
+            f"'{source}' is neither a run directory, nor a .keras file, nor a preset ({', '.join(sudoku_presets())})."
         )
     try:
         model = keras.saving.load_model(path)
