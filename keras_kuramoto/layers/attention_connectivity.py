@@ -112,12 +112,19 @@ class AttentionConnectivity(keras.layers.Layer):
         # All tokens as the rows of one matrix: XLA can't differentiate products of other shapes in a loop if the size
         # of the batch is unknown.
         split = (-1, math.prod(grid), self.heads, channels // self.heads)
-        query, key, value = [ops.reshape(part, split) for part in self._query_key_value(ops.reshape(x, (-1, channels)))]
+        query, key, value = [
+            ops.transpose(ops.reshape(part, split), (0, 2, 1, 3))
+            for part in self._query_key_value(ops.reshape(x, (-1, channels)))
+        ]
         if encoding is not None:
             query, key, value = encoding.encode_heads(query, key, value, grid)
-        output = ops.dot_product_attention(query, key, value)
+        # With the heads before the positions throughout, and the scale on the queries, this is faster on a CPU than
+        # `ops.dot_product_attention`, which takes the positions first.
+        scores = ops.matmul(query * (channels // self.heads) ** -0.5, ops.swapaxes(key, -1, -2))
+        output = ops.matmul(ops.softmax(scores), value)
         if encoding is not None:
             output = encoding.decode_heads(output, grid)
+        output = ops.transpose(output, (0, 2, 1, 3))
         return ops.reshape(self._project_output(ops.reshape(output, (-1, channels))), shape)
 
     def compute_output_shape(self, input_shape):

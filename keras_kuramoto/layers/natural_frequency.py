@@ -69,8 +69,11 @@ class NaturalFrequency(keras.layers.Layer):
 
     def call(self, x):
         groups = sphere.split_oscillators(ops.cast(x, self.variable_dtype), self.oscillator_dim)
-        # N is small: a multiplication and a sum are faster than many tiny matrix products.
-        return sphere.join_oscillators(ops.sum(self.matrices() * ops.expand_dims(groups, -2), axis=-1))
+        if self.shared:
+            # All oscillators as the rows of one matrix.
+            turned = ops.matmul(ops.reshape(groups, (-1, self.oscillator_dim)), ops.transpose(self.matrices()))
+            return ops.reshape(turned, ops.shape(x))
+        return sphere.join_oscillators(ops.einsum("...on,omn->...om", groups, self.matrices()))
 
     def compute_output_spec(self, x):
         return keras.KerasTensor(x.shape, dtype=self.variable_dtype)

@@ -13,7 +13,7 @@ class PositionEncoding(keras.layers.Layer):
     """Base class: what `AttentionConnectivity` asks of a position encoding. Each hook does nothing here.
 
     A subclass creates its weights in `build_for(grid, channels, head_dim)` and overrides the hooks that it needs.
-    Queries, keys, values and outputs are `(batch, positions, heads, head_dim)`; `grid` is the tuple of the sizes of
+    Queries, keys, values and outputs are `(batch, heads, positions, head_dim)`; `grid` is the tuple of the sizes of
     the spatial axes, which may differ from the one that the encoding was built for.
     """
 
@@ -147,7 +147,7 @@ class RotaryEncoding(_AngleEncoding):
         super().build_for(grid, channels, head_dim)
 
     def encode_heads(self, query, key, value, grid):
-        angles = self._angles_for(grid, query.shape[-1])[:, None, :]
+        angles = self._angles_for(grid, query.shape[-1])
         cos = ops.convert_to_tensor(np.cos(angles), dtype=query.dtype)
         sin = ops.convert_to_tensor(np.sin(angles), dtype=query.dtype)
         return _rotate(query, cos, sin), _rotate(key, cos, sin), value
@@ -195,22 +195,22 @@ class GTA(_AngleEncoding):
 
     def _matrices_for(self, grid, dtype):
         table = self._resized(ops.reshape(self.matrices, (self.matrices.shape[0], -1)), grid)
-        return ops.cast(ops.reshape(table, (-1, 1, *self.matrices.shape[1:])), dtype)
+        return ops.cast(ops.reshape(table, (-1, *self.matrices.shape[1:])), dtype)
 
     @staticmethod
     def _apply(matrix, x):
         first, second = ops.split(x, 2, axis=-1)
         return ops.concatenate(
             [
-                matrix[:, :, 0, 0] * first + matrix[:, :, 0, 1] * second,
-                matrix[:, :, 1, 0] * first + matrix[:, :, 1, 1] * second,
+                matrix[:, 0, 0] * first + matrix[:, 0, 1] * second,
+                matrix[:, 1, 0] * first + matrix[:, 1, 1] * second,
             ],
             axis=-1,
         )
 
     def encode_heads(self, query, key, value, grid):
         matrices = self._matrices_for(grid, query.dtype)
-        return tuple(self._apply(matrices[:, :, i], x) for i, x in enumerate((query, key, value)))
+        return tuple(self._apply(matrices[:, i], x) for i, x in enumerate((query, key, value)))
 
     def decode_heads(self, output, grid):
-        return self._apply(self._matrices_for(grid, output.dtype)[:, :, 3], output)
+        return self._apply(self._matrices_for(grid, output.dtype)[:, 3], output)

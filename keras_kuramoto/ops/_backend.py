@@ -110,7 +110,9 @@ def _tensorflow_loop(step, state, num_steps, output_like, max_steps):
 
     if num_steps == 0 if isinstance(num_steps, int) else max_steps == 0:
         # XLA can't differentiate a loop that never runs.
-        return state, None if output_like is None else tf.zeros([0, *tf.unstack(tf.shape(output_like))], output_like.dtype)
+        return state, None if output_like is None else tf.zeros(
+            [0, *tf.unstack(tf.shape(output_like))], output_like.dtype
+        )
     bound = max_steps if max_steps is not None else num_steps
     arrays = ()
     if output_like is not None:

@@ -79,6 +79,7 @@ def normalize(x, axis=-1):
     >>> [round(float(v), 3) for v in normalize(ops.array([3.0, 4.0]))]
     [0.6, 0.8]
     """
+    x = ops.convert_to_tensor(x)
     square = ops.sum(ops.square(x), axis=axis, keepdims=True)
     positive = square > 1e-24
     inverse = ops.rsqrt(ops.where(positive, square, ops.ones_like(square)))
@@ -101,6 +102,7 @@ def project_to_tangent(x, y, axis=-1):
     >>> [float(v) for v in project_to_tangent(ops.array([1.0, 0.0]), ops.array([5.0, 2.0]))]
     [0.0, 2.0]
     """
+    x, y = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
     return y - ops.sum(x * y, axis=axis, keepdims=True) * x
 
 

@@ -44,7 +44,10 @@ def test_value_and_gradient(steps, kind, remat, compiled):
     if kind == "int":
         count, bound = steps, None
         value, gradients = value_and_gradients(
-            lambda x, rate: logistic(x, rate, count, remat=remat)[0], np.float32(0.3), np.float32(2.9), compiled=compiled
+            lambda x, rate: logistic(x, rate, count, remat=remat)[0],
+            np.float32(0.3),
+            np.float32(2.9),
+            compiled=compiled,
         )
     else:
         bound = 9 if kind == "tensor" else max(steps, 1)
@@ -189,7 +192,9 @@ def test_each_example_stops_after_its_own_number_of_steps(compiled):
         # Once it has stopped, the energy is that of the last state.
         _, alone = layer(x[one], c[one], num_steps=int(steps) + 1, return_energy=True)
         np.testing.assert_allclose(energy[example, : steps + 1][:4], to_numpy(alone)[0][:4], rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(energy[example, steps:4], np.broadcast_to(to_numpy(alone)[0, -1], 4 - steps), rtol=1e-5)
+        np.testing.assert_allclose(
+            energy[example, steps:4], np.broadcast_to(to_numpy(alone)[0, -1], 4 - steps), rtol=1e-5
+        )
 
 
 def test_a_number_of_steps_without_a_bound_runs_compiled():

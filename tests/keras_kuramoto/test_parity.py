@@ -178,7 +178,9 @@ def check_steps_and_energies(case, dtype):
     rng = np.random.default_rng(3)
     layer, shape, coupling, omega = case(rng, dtype)
     x, c = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
-    states, lyapunov, voting = reference_steps(x, c, coupling, layer.oscillator_dim, omega, layer.step_size, layer.num_steps)
+    states, lyapunov, voting = reference_steps(
+        x, c, coupling, layer.oscillator_dim, omega, layer.step_size, layer.num_steps
+    )
     got = to_numpy(layer.trajectory(x, c))
     assert got.dtype == dtype
     np.testing.assert_allclose(got[:, 1:], states, atol=state_tolerance, rtol=0)

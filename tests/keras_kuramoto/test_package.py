@@ -1,0 +1,67 @@
+"""What importing the library brings with it, and the examples in its docstrings."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+
+import pytest
+from backend_helpers import BACKEND, run_python
+
+import keras_kuramoto
+
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(keras_kuramoto.__path__, "keras_kuramoto.")
+    if not module.name.endswith("__main__")
+)
+
+
+def test_importing_the_library_brings_no_more_than_its_backend():
+    program = """
+import sys
+import keras_kuramoto, keras_kuramoto.interop.akorn
+print(sorted({name.split(".")[0] for name in sys.modules}))
+"""
+    done = run_python("-c", program)
+    assert done.returncode == 0, done.stderr
+    modules = set(re.findall(r"'([^']+)'", done.stdout))
+    unwanted = {"tensorflow_datasets", "matplotlib", "tensorboard", "training", "export"}
+    if BACKEND != "tensorflow":
+        unwanted.add("tensorflow")
+    if BACKEND != "torch":
+        unwanted.add("torch")
+    assert not modules & unwanted
+    assert BACKEND in modules
+
+
+class _Checker(doctest.OutputChecker):
+    """Takes the shapes of TensorFlow and PyTorch as the tuples that they are."""
+
+    def check_output(self, want, got, optionflags):
+        got = re.sub(r"(?:TensorShape|torch\.Size)\(\[([\d, ]*)\]\)", self._tuple, got)
+        return super().check_output(want, got, optionflags)
+
+    @staticmethod
+    def _tuple(match):
+        return f"({match[1]},)" if match[1].isdecimal() else f"({match[1]})"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(name)
+    runner = doctest.DocTestRunner(_Checker())
+    failures = []
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
+        runner.run(test, out=failures.append)
+    assert not failures, "".join(failures)
+
+
+def test_every_public_class_and_function_has_a_docstring_with_an_example():
+    for package in ("layers", "ops", "energies", "metrics", "models"):
+        module = getattr(keras_kuramoto, package)
+        names = getattr(module, "__all__", [name for name in vars(module) if "energy" in name])
+        for name in names:
+            documentation = getattr(module, name).__doc__
+            assert documentation, f"{package}.{name}"
+            assert len(documentation) > 60, f"{package}.{name}"
