@@ -286,17 +286,17 @@ class BatchRunner:
     def __init__(self, strategy, function, batch_size):
         self.strategy = strategy
         self.share = -(-batch_size // strategy.num_replicas_in_sync)
+        self.size = self.share * strategy.num_replicas_in_sync
         self._run = tf.function(
             lambda *values: strategy.run(lambda *share: jit(strategy, function)(*share), args=values)
         )
 
     def __call__(self, arrays):
         """Returns a dictionary of NumPy arrays for a list of NumPy arrays with first axes of equal length."""
-        size = self.share * self.strategy.num_replicas_in_sync
         count = len(arrays[0])
         pieces = []
-        for start in range(0, count, size):
-            rows = np.arange(start, start + size) % count
+        for start in range(0, count, self.size):
+            rows = np.arange(start, start + self.size) % count
             outputs = self._run(*[self._distribute(array[rows]) for array in arrays])
             pieces.append(
                 {name: self.strategy.gather(v, axis=0).numpy()[: count - start] for name, v in outputs.items()}

@@ -19,8 +19,8 @@ def load_model(source):
         A `SudokuModel`.
 
     Raises:
-        ValueError: If there is no such thing, the directory has no model yet, the file is no Sudoku model, or the preset
-            has no weights.
+        ValueError: If there is no such thing, a directory has no model yet, a file is no Sudoku model, or a preset has
+            no weights.
 
     Example:
 

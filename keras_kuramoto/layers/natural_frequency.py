@@ -65,7 +65,9 @@ class NaturalFrequency(keras.layers.Layer):
 
     def matrices(self):
         """Ω: `(N, N)` if shared, else `(oscillators, N, N)`. Skew-symmetric."""
-        return ops.tensordot(self.upper, ops.convert_to_tensor(self._basis, dtype=self.upper.dtype), axes=1)
+        matrices = ops.tensordot(self.upper, ops.convert_to_tensor(self._basis, dtype=self.upper.dtype), axes=1)
+        # On PyTorch, Keras's product of float64 tensors is float32.
+        return ops.cast(matrices, self.upper.dtype)
 
     def call(self, x):
         groups = sphere.split_oscillators(ops.cast(x, self.variable_dtype), self.oscillator_dim)

@@ -50,6 +50,11 @@ class BoardEncoding(RotaryEncoding):
         return harmonic_angles(coordinates, size, head_dim // 2)
 
 
+def _complete(inputs):
+    """Both inputs of a model, of which the noise may be `None`, from what a user gives: a dictionary or a board."""
+    return {"noise": None, **(inputs if isinstance(inputs, dict) else {"board": inputs})}
+
+
 class SudokuModel(keras.Model):
     """What the Sudoku models share: a functional model from boards to logits, and `run` with more options.
 
@@ -70,6 +75,10 @@ class SudokuModel(keras.Model):
         size = arguments["board_size"]
         if size not in (4, 9, 16):
             raise ValueError(f"`board_size` must be 4, 9 or 16. Received {size!r}.")
+        # A functional model of Keras takes any argument and forgets it.
+        unknown = sorted(set(kwargs) - {"name", "trainable", "dtype"})
+        if unknown:
+            raise TypeError(f"unexpected argument {unknown[0]!r}")
         inputs = {
             "board": keras.Input((size, size), dtype="int32", name="board"),
             "noise": keras.Input((size, size, arguments["channels"]), optional=True, name="noise"),
@@ -81,9 +90,11 @@ class SudokuModel(keras.Model):
         self.channels = arguments["channels"]
 
     def __call__(self, inputs, *args, **kwargs):
-        if not isinstance(inputs, dict):
-            inputs = {"board": inputs}
-        return super().__call__({"noise": None, **inputs}, *args, **kwargs)
+        return super().__call__(_complete(inputs), *args, **kwargs)
+
+    def call(self, inputs, *args, **kwargs):
+        # On JAX, `fit` and `predict` come here without `__call__`.
+        return super().call(_complete(inputs), *args, **kwargs)
 
     def run(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
         """Logits of boards, with the options of a call.
@@ -309,7 +320,7 @@ def akorn_sudoku(heads=8, position_encoding=None, frequency=0.5, oscillator_dim=
     Example:
 
     >>> akorn_sudoku(board_size=4, channels=32, heads=4).count_params()
-    16089
+    12971
     """
     if connectivity is None:
         connectivity = AttentionConnectivity(heads, GTA() if position_encoding is None else position_encoding)

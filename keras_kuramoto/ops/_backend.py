@@ -6,6 +6,7 @@ train on a TPU with every backend.
 """
 
 import keras
+from keras import ops
 
 
 def static_int(value):
@@ -37,8 +38,8 @@ def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat
     or `max_steps` is given. The size of the compiled program does not grow with the number of steps.
 
     Args:
-        step: Function from `(state, index, *constants)`, `index` a scalar int32 tensor (a Python integer on PyTorch),
-            to `(state, output)`. The state keeps its structure, shapes and dtypes; the output is one tensor, or `None`
+        step: Function from `(state, index, *constants)`, `index` a scalar int32 tensor or a Python integer, to
+            `(state, output)`. The state keeps its structure, shapes and dtypes; the output is one tensor, or `None`
             where `output_like` is `None`. Weights that it uses must exist before the loop.
         state: A tensor or a nest of tensors.
         num_steps: Number of repetitions: a Python integer ≥ 0 or a scalar integer tensor.
@@ -136,6 +137,10 @@ def _tensorflow_loop(step, state, num_steps, output_like, max_steps):
 def _jax_loop(step, state, num_steps, output_like, max_steps):
     import jax
 
+    if isinstance(num_steps, int) and num_steps <= 512 and not isinstance(jax.numpy.zeros(()) + 0, jax.core.Tracer):
+        # Nothing is being compiled now. JAX would compile a loop anew for each call, which takes longer than all these
+        # steps one operation after the other.
+        return _plain_loop(step, state, num_steps, output_like)
     if isinstance(num_steps, int):
         return jax.lax.scan(step, state, jax.numpy.arange(num_steps, dtype="int32"))
     if max_steps is not None:
@@ -154,14 +159,15 @@ def _jax_loop(step, state, num_steps, output_like, max_steps):
 
 
 def _torch_loop(step, state, num_steps, output_like, max_steps):
-    import torch
+    return _plain_loop(step, state, int(num_steps), output_like, max_steps)
 
-    rows = int(num_steps) if max_steps is None else max_steps
+
+def _plain_loop(step, state, num_steps, output_like, max_steps=None):
     outputs = []
-    for index in range(int(num_steps)):
+    for index in range(num_steps):
         state, output = step(state, index)
         outputs.append(output)
     if output_like is None:
         return state, None
-    outputs.extend([torch.zeros_like(output_like)] * (rows - len(outputs)))
-    return state, torch.stack(outputs) if outputs else output_like.new_zeros((0, *output_like.shape))
+    outputs.extend([ops.zeros_like(output_like)] * (0 if max_steps is None else max_steps - num_steps))
+    return state, ops.stack(outputs) if outputs else ops.zeros((0, *output_like.shape), output_like.dtype)

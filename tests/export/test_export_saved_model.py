@@ -12,8 +12,8 @@ import export.saved_model
 from export.__main__ import main
 from export.saved_model import export_model
 from export.serving import MAX_BATCH_SIZE, read_warmup, write_serving_files
-from training.source import load_model
 from export.versions import existing_versions, latest_version
+from training.source import load_model
 
 
 @pytest.fixture

@@ -99,9 +99,9 @@ def test_config_is_read_from_the_shapes():
     }  # fmt: skip
     each = read(make(1, 64, 4, None, (32, 2)), heads=2, n=4)
     assert (each["heads"], each["use_omega"], each["global_omg"]) == (2, True, False)
-    with pytest.raises(ValueError, match="n = 4.*--n 2"):
+    with pytest.raises(ValueError, match=r"n = 4.*--n 2"):
         read(make(1, 64, 4, None, None), n=2)
-    with pytest.raises(ValueError, match="heads = 4.*--heads 8"):
+    with pytest.raises(ValueError, match=r"heads = 4.*--heads 8"):
         read(make(1, 64, 4, 4, None), heads=8)
 
 
@@ -172,7 +172,7 @@ def test_command_runs_as_a_program(vectors, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"n": 3}, "even `n`.*3"),
         ({"J": "dense"}, "`J`.*'dense'"),

@@ -24,7 +24,7 @@ STATE_TOLERANCE = 2e-5
 # through it. In float64 the rounding of the stored inputs alone makes a difference of 2.7e-5 there, and PyTorch in
 # float32 is 6e-5 off. This is 1.4e-5 of the largest entry.
 GRADIENT_TOLERANCE = {"klayer_conv_n2_noproj": 3e-4}
-# Energies are sums of hundreds of terms, up to 290 for the layers: this is about six times the spacing of float32 there.
+# Energies are sums of hundreds of terms, up to 290 for the layers: this is about six times float32's spacing there.
 ENERGY_TOLERANCE = 1e-4
 
 
@@ -68,8 +68,8 @@ def test_sudoku_model_matches_the_authors_model():
         ops.convert_to_tensor(vectors["board"]), ops.convert_to_tensor(vectors["noise"]), return_energy=True
     )
     np.testing.assert_allclose(to_numpy(logits), vectors["logits"], atol=STATE_TOLERANCE, rtol=0)
-    # The spacing of float32 at these energies, of size 2000, is 2.4e-4, more than the absolute tolerance for small ones.
-    # The energy is a sum of 5184 products: four units in the last place.
+    # Float32's spacing at these energies, of size 2000, is 2.4e-4, more than the absolute tolerance for small ones. Four
+    # units in the last place, for a sum of 5184 products.
     np.testing.assert_allclose(to_numpy(energy).T, vectors["energies"][1:], rtol=4 * 2.0**-23, atol=ENERGY_TOLERANCE)
 
 

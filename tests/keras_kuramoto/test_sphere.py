@@ -67,7 +67,7 @@ def test_splitting_and_joining_are_inverse():
     groups = split_oscillators(x, 4)
     np.testing.assert_array_equal(to_numpy(groups)[:, :, 1], x[..., 4:8])
     np.testing.assert_array_equal(to_numpy(join_oscillators(groups)), x)
-    with pytest.raises(ValueError, match="`oscillator_dim` = 5.*12"):
+    with pytest.raises(ValueError, match=r"`oscillator_dim` = 5.*12"):
         split_oscillators(x, 5)
 
 

@@ -18,7 +18,7 @@ from training.loop import BatchRunner
 from training.runs import RunDirectory
 from training.source import load_model
 from training.strategies import make_strategy
-from training.sudoku import solve_boards
+from training.sudoku import BoardSolver
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -195,19 +195,20 @@ def test_a_batch_runner_fills_up_and_cuts_the_last_batch():
 
 def test_voting_keeps_given_digits_and_never_raises_the_energy(single):
     puzzle, strategy = single.experiment.test["puzzle"][:5], make_strategy("cpu")
-    one = solve_boards(single.average, puzzle, strategy, votes=1)
-    many = solve_boards(single.average, puzzle, strategy, votes=7, batch_size=4)
-    assert (many["energy"] <= one["energy"] + 1e-4).all()
-    assert (many["energy"] < one["energy"] - 1e-4).any()
+    solver = BoardSolver(single.average, strategy, batch_size=4)
+    one, many = solver(puzzle), solver(puzzle, votes=7)
+    assert (many["voted_by"] <= one["voted_by"] + 1e-4).all()
+    assert (many["voted_by"] < one["voted_by"] - 1e-4).any()
     np.testing.assert_array_equal(many["solution"][puzzle > 0], puzzle[puzzle > 0])
 
 
 def test_votes_do_not_depend_on_the_batch_size(single):
     puzzle, strategy = single.experiment.test["puzzle"][:5], make_strategy("cpu")
-    small = solve_boards(single.average, puzzle, strategy, votes=6, batch_size=4, energy="last")
-    large = solve_boards(single.average, puzzle, strategy, votes=6, batch_size=30, energy="last")
+    small = BoardSolver(single.average, strategy, energy="last", batch_size=4)(puzzle, votes=6)
+    large = BoardSolver(single.average, strategy, energy="last", batch_size=30)(puzzle, votes=6)
     np.testing.assert_array_equal(small["solution"], large["solution"])
-    np.testing.assert_allclose(small["energy"], large["energy"], rtol=1e-5)
+    np.testing.assert_allclose(small["voted_by"], large["voted_by"], rtol=1e-5)
+    np.testing.assert_array_equal(small["voted_by"], small["energy"])
 
 
 def test_a_strategy_that_is_not_there_says_so(monkeypatch):

@@ -29,7 +29,7 @@ def prepare(options):
     # TensorFlow starts only now: `--help` should not wait for it.
     from training.source import load_model
     from training.strategies import is_chief, make_strategy
-    from training.sudoku import score, solve_boards
+    from training.sudoku import BoardSolver, score
 
     strategy = make_strategy(options.strategy)
     with strategy.scope():
@@ -54,20 +54,14 @@ def prepare(options):
         print(
             f"{len(puzzle)} boards of {name}, {options.votes} initial oscillators each; boards solved, in %, by givens:"
         )
-        header = "".join(f"{f'{low}-{high - 1}':>8}" for low, high, _ in groups)
+        spans = [str(low) if high == low + 1 else f"{low}-{high - 1}" for low, high, _ in groups]
+        header = "".join(f"{span:>8}" for span in spans)
         print(f"{'steps':>8}{'all':>8}{header}{'energy':>12}{'seconds':>9}")
         for num_steps in options.num_steps or [model.arguments["num_steps"]]:
             started = time.perf_counter()
-            outcome = solve_boards(
-                model,
-                puzzle,
-                strategy,
-                num_steps=num_steps,
-                votes=options.votes,
-                energy=options.energy,
-                seed=options.seed,
-                batch_size=options.batch_size,
-            )
+            size = min(options.batch_size, len(puzzle) * options.votes)
+            solver = BoardSolver(model, strategy, num_steps, options.energy, size)
+            outcome = solver(puzzle, options.votes, options.seed)
             seconds = time.perf_counter() - started
             solved = (outcome["solution"] == solution).all((1, 2))
             energy = outcome["energy"].mean() if "energy" in outcome else np.nan
