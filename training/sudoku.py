@@ -11,6 +11,7 @@ from training.datasets.sudoku import load
 from training.datasets.sudoku.augment import random_symmetry
 from training.loop import BatchRunner, Experiment
 from training.options import LoopOptions
+from training.source import load_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,7 @@ class SudokuOptions(LoopOptions):
         data: Data set to train on: a configuration of the builder `sudoku`, `"satnet_sudoku"` or `"rrn_sudoku"`.
         model: Name of the model's preset.
         arguments: Arguments of the model in place of the preset's, set as `arguments.name=value`.
+        start: Run directory, `.keras` file or preset whose trained weights are the first ones; none if empty.
         symmetries: Whether each training board is changed by a random symmetry of Sudoku each time it is seen.
         min_steps: The number of Kuramoto steps of an update is drawn between this and `max_steps`.
         max_steps: See `min_steps`. 0 takes the model's own number for both.
@@ -31,6 +33,7 @@ class SudokuOptions(LoopOptions):
     data: str = "9x9"
     model: str = "sudoku9_small"
     arguments: dict = dataclasses.field(default_factory=dict)
+    start: str = ""
     symmetries: bool = True
     min_steps: int = 0
     max_steps: int = 0
@@ -69,6 +72,18 @@ PRESETS = {
         min_steps=4,
         max_steps=16,
         evaluate_every=1000,
+        checkpoint_every=500,
+        test_steps=[16, 64, 128],
+    ),
+    # After `sudoku9_small`: more steps, for boards that need them.
+    "sudoku9_small_long": SudokuOptions(
+        start="runs/sudoku9_small",
+        steps=2500,
+        batch_size=32,
+        learning_rate=5e-4,
+        average_momentum=0.998,
+        min_steps=12,
+        max_steps=32,
         checkpoint_every=500,
         test_steps=[16, 64, 128],
     ),
@@ -116,7 +131,13 @@ class SudokuExperiment(Experiment):
             raise ValueError(f"`max_steps` is for AKOrN; the model '{options.model}' has no Kuramoto steps.")
 
     def build_model(self):
-        return sudoku_from_preset(self.options.model, **self.options.arguments)
+        model = sudoku_from_preset(self.options.model, **self.options.arguments)
+        if self.options.start:
+            weights = load_model(self.options.start).get_weights()
+            if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:
+                raise ValueError(f"The model of `start`, '{self.options.start}', differs from '{self.options.model}'.")
+            model.set_weights(weights)
+        return model
 
     def batches(self, start):
         options = self.options

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from backend_helpers import BACKEND, array, assign, norms, to_numpy
+from backend_helpers import BACKEND, array, assign, evaluate, norms, to_numpy
 from keras import ops
 
 import keras_kuramoto
@@ -103,7 +103,7 @@ def symbolic_inputs(shapes):
 def make_layer(name, rng):
     factory, shapes, _ = LAYERS[name]
     layer = factory()
-    layer(*make_inputs(rng, shapes))
+    layer(*symbolic_inputs(shapes))
     assign(layer, rng)
     return layer
 
@@ -123,9 +123,9 @@ def test_configuration_round_trips(name):
     copy = type(layer).from_config(json.loads(json.dumps(config)))
     assert without_shapes(copy.get_config()) == without_shapes(config)
     inputs = make_inputs(rng, LAYERS[name][1])
-    copy(*inputs)
+    copy(*symbolic_inputs(LAYERS[name][1]))
     copy.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(to_numpy(copy(*inputs)), to_numpy(layer(*inputs)))
+    np.testing.assert_array_equal(evaluate(copy, *inputs), evaluate(layer, *inputs))
 
 
 @each_layer
@@ -138,7 +138,7 @@ def test_saves_and_loads_inside_a_functional_model(name, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert loaded.inputs[0].shape[0] is None
     values = make_inputs(rng, shapes)
-    np.testing.assert_array_equal(to_numpy(loaded(values)), to_numpy(layer(*values)))
+    np.testing.assert_array_equal(evaluate(lambda *values: loaded(list(values)), *values), evaluate(layer, *values))
 
 
 @each_layer
@@ -149,9 +149,9 @@ def test_output_shapes_and_dtypes_agree(name):
     symbolic = layer(*symbolic_inputs(shapes))
     assert tuple(symbolic.shape) == (None, *output)
     assert tuple(layer.compute_output_shape(*[(None, *shape) for shape in shapes])) == (None, *output)
-    result = layer(*make_inputs(rng, shapes))
-    assert tuple(result.shape) == (2, *output)
-    assert keras.backend.standardize_dtype(result.dtype) == symbolic.dtype == "float32"
+    result = evaluate(layer, *make_inputs(rng, shapes))
+    assert result.shape == (2, *output)
+    assert str(result.dtype) == symbolic.dtype == "float32"
 
 
 # Eight bits of mantissa in bfloat16 and eleven in float16: 2⁻⁸ and 2⁻¹¹ for one rounding of a number of size 1 to 5,
@@ -159,28 +159,39 @@ def test_output_shapes_and_dtypes_agree(name):
 @pytest.mark.parametrize(("policy", "tolerance"), [("mixed_bfloat16", 0.1), ("mixed_float16", 0.012)])
 @each_layer
 def test_mixed_precision_gives_nearly_the_same(name, policy, tolerance):
-    if BACKEND == "jax" and policy == "mixed_float16" and name in ("kuramoto", "repeat"):
+    if (
+        BACKEND == "jax"
+        and policy == "mixed_float16"
+        and ("attention" in name or name in ("kuramoto", "repeat", "transformer block"))
+    ):
         pytest.skip("JAX has no compiled attention in float16 on a CPU")
     rng = np.random.default_rng(3)
     shapes = LAYERS[name][1]
     layer = make_layer(name, rng)
     inputs = make_inputs(rng, shapes)
-    expected = to_numpy(layer(*inputs))
+    expected = evaluate(layer, *inputs)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
         mixed = make_layer(name, rng)
         mixed.set_weights(layer.get_weights())
-        result = mixed(*inputs)
+        dtypes = []
+
+        def run(*inputs):
+            result = mixed(*inputs)
+            dtypes.append(keras.backend.standardize_dtype(result.dtype))
+            return ops.cast(result, "float32")
+
+        result = evaluate(run, *inputs)
         symbolic = mixed(*symbolic_inputs(shapes))
     finally:
         keras.config.set_dtype_policy(before)
     assert {variable.dtype for variable in mixed.weights} <= {"float32"}
-    dtype = keras.backend.standardize_dtype(result.dtype)
+    dtype = dtypes[-1]
     assert dtype == symbolic.dtype
     keeps_float32 = isinstance(layer, (KuramotoLayer, InitialOscillators, NaturalFrequency, OscillatorReadout))
     assert dtype == ("float32" if keeps_float32 else policy.removeprefix("mixed_"))
-    np.testing.assert_allclose(to_numpy(ops.cast(result, "float32")), expected, atol=tolerance, rtol=tolerance)
+    np.testing.assert_allclose(result, expected, atol=tolerance, rtol=tolerance)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

@@ -2,7 +2,17 @@
 
 import numpy as np
 import pytest
-from backend_helpers import BACKEND, array, assign, float64_enabled, load_vectors, to_numpy, unit, value_and_gradients
+from backend_helpers import (
+    BACKEND,
+    array,
+    assign,
+    evaluate,
+    float64_enabled,
+    load_vectors,
+    to_numpy,
+    unit,
+    value_and_gradients,
+)
 from keras import ops
 
 from keras_kuramoto import energies
@@ -32,14 +42,15 @@ ENERGY_TOLERANCE = 1e-4
 def test_trajectory_and_energies_match_the_authors_layer(name):
     config, weights, vectors = load_vectors(name)
     layer = akorn.kuramoto_layer(weights, config)
-    states = to_numpy(layer.trajectory(vectors["x"], vectors["c"]))
+    states = evaluate(layer.trajectory, vectors["x"], vectors["c"])
     np.testing.assert_allclose(states[:, 1:].swapaxes(0, 1), vectors["xs"], atol=STATE_TOLERANCE, rtol=0)
-    x, energy = layer(vectors["x"], vectors["c"], return_energy=True)
-    np.testing.assert_allclose(to_numpy(x), vectors["xs"][-1], atol=STATE_TOLERANCE, rtol=0)
-    np.testing.assert_allclose(to_numpy(energy).T, vectors["energies"][1:], atol=ENERGY_TOLERANCE, rtol=0)
+    x, energy = evaluate(lambda x, c: layer(x, c, return_energy=True), vectors["x"], vectors["c"])
+    np.testing.assert_allclose(x, vectors["xs"][-1], atol=STATE_TOLERANCE, rtol=0)
+    np.testing.assert_allclose(energy.T, vectors["energies"][1:], atol=ENERGY_TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+# Compiling each operation of an eager gradient by itself takes JAX long; the tests of the loop have such gradients.
+@pytest.mark.parametrize("compiled", [True] if BACKEND == "jax" else [False, True])
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_match_the_authors_layer(name, compiled):
     config, weights, vectors = load_vectors(name)
@@ -62,25 +73,26 @@ def test_readout_matches_the_authors_readout():
 def test_sudoku_model_matches_the_authors_model():
     config, weights, vectors = load_vectors("sudoku")
     model = akorn.sudoku_model(weights, config)
-    logits = model({"board": vectors["board"], "noise": vectors["noise"]})
-    np.testing.assert_allclose(to_numpy(logits), vectors["logits"], atol=STATE_TOLERANCE, rtol=0)
-    logits, energy = model.run(
-        ops.convert_to_tensor(vectors["board"]), ops.convert_to_tensor(vectors["noise"]), return_energy=True
-    )
-    np.testing.assert_allclose(to_numpy(logits), vectors["logits"], atol=STATE_TOLERANCE, rtol=0)
-    # Float32's spacing at these energies, of size 2000, is 2.4e-4, more than the absolute tolerance for small ones. Four
-    # units in the last place, for a sum of 5184 products.
-    np.testing.assert_allclose(to_numpy(energy).T, vectors["energies"][1:], rtol=4 * 2.0**-23, atol=ENERGY_TOLERANCE)
+    inputs = vectors["board"], vectors["noise"]
+    logits = evaluate(lambda board, noise: model({"board": board, "noise": noise}), *inputs)
+    np.testing.assert_allclose(logits, vectors["logits"], atol=STATE_TOLERANCE, rtol=0)
+    logits, energy = evaluate(lambda board, noise: model.run(board, noise, return_energy=True), *inputs)
+    np.testing.assert_allclose(logits, vectors["logits"], atol=STATE_TOLERANCE, rtol=0)
+    # Float32's spacing at these energies, of size 2000, is 2.4e-4, more than the absolute tolerance for small ones.
+    # Four units in the last place, for a sum of 5184 products.
+    np.testing.assert_allclose(energy.T, vectors["energies"][1:], rtol=4 * 2.0**-23, atol=ENERGY_TOLERANCE)
 
 
 def test_sudoku_model_reaches_the_authors_last_state():
     config, weights, vectors = load_vectors("sudoku")
     model = akorn.sudoku_model(weights, config)
-    board = ops.convert_to_tensor(vectors["board"])
-    c = model.network.embedding(board)
-    x = model.network.initial(c, board > 0, ops.convert_to_tensor(vectors["noise"]))
-    x = model.network.blocks[0]["kuramoto"](x, c)
-    np.testing.assert_allclose(to_numpy(x), vectors["x_final"], atol=STATE_TOLERANCE, rtol=0)
+
+    def last_state(board, noise):
+        c = model.network.embedding(board)
+        return model.network.blocks[0]["kuramoto"](model.network.initial(c, board > 0, noise), c)
+
+    x = evaluate(last_state, vectors["board"], vectors["noise"])
+    np.testing.assert_allclose(x, vectors["x_final"], atol=STATE_TOLERANCE, rtol=0)
 
 
 def reference_steps(x, c, coupling, dim, omega, gamma, steps, project=True):
@@ -181,15 +193,14 @@ def check_steps_and_energies(case, dtype):
     states, lyapunov, voting = reference_steps(
         x, c, coupling, layer.oscillator_dim, omega, layer.step_size, layer.num_steps
     )
-    got = to_numpy(layer.trajectory(x, c))
+    got = evaluate(layer.trajectory, x, c)
     assert got.dtype == dtype
     np.testing.assert_allclose(got[:, 1:], states, atol=state_tolerance, rtol=0)
-    _, energy = layer(x, c, return_energy=True)
-    assert to_numpy(energy).dtype == dtype
-    np.testing.assert_allclose(to_numpy(energy), voting, atol=energy_tolerance, rtol=0)
-    layer.energy_density = energies.lyapunov_energy_density
-    _, energy = layer(x, c, return_energy=True)
-    np.testing.assert_allclose(to_numpy(energy), lyapunov, atol=energy_tolerance, rtol=0)
+    for density, expected in (("voting", voting), ("lyapunov", lyapunov)):
+        layer.energy_density = getattr(energies, f"{density}_energy_density")
+        _, energy = evaluate(lambda x, c: layer(x, c, return_energy=True), x, c)
+        assert energy.dtype == dtype
+        np.testing.assert_allclose(energy, expected, atol=energy_tolerance, rtol=0)
 
 
 def test_gradients_match_finite_differences_of_the_equations():
@@ -198,7 +209,9 @@ def test_gradients_match_finite_differences_of_the_equations():
     layer, shape, _, _ = dense_case(rng, "float32")
     x, c, probe = (array(rng, *shape) for _ in range(3))
     variables = [layer.gamma, layer.natural_frequency.upper, layer.connectivity.kernel]
-    _, gradients = value_and_gradients(lambda x, c: ops.sum(layer(x, c) * ops.array(probe)), x, c, variables=variables)
+    _, gradients = value_and_gradients(
+        lambda x, c: ops.sum(layer(x, c) * ops.array(probe)), x, c, variables=variables, compiled=True
+    )
     start = [x, c, *(to_numpy(v) for v in variables)]
     bias = to_numpy(layer.connectivity.bias).astype("float64")
 

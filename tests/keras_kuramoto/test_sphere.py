@@ -99,12 +99,13 @@ def test_layers_survive_zero_oscillators_and_stimuli():
     layer = KuramotoLayer(DenseConnectivity(), 4, NaturalFrequency(4), num_steps=3)
     readout = OscillatorReadout(3, 4)
     readout.build((None, 8))
+    layer.build((None, 8), (None, 8))
 
     def loss(x, c):
         state, energy = layer(x, c, return_energy=True)
         return ops.sum(readout(state)) + ops.sum(energy)
 
-    value, gradients = value_and_gradients(loss, zeros, zeros)
+    value, gradients = value_and_gradients(loss, zeros, zeros, compiled=True)
     assert np.isfinite(value)
     for gradient in gradients:
         assert np.isfinite(gradient).all()

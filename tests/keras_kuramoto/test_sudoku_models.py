@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from backend_helpers import BACKEND, array, call, run_python, to_numpy
+from backend_helpers import BACKEND, array, call, evaluate, run_python, to_numpy
 
 from keras_kuramoto.layers import AttentionConnectivity, DenseConnectivity
 from keras_kuramoto.metrics import BlankCellAccuracy, BoardAccuracy
@@ -63,17 +63,21 @@ def test_models_save_and_load(name, tmp_path):
     model = MODELS[name]()
     board, _ = puzzles(3)
     noise = array(np.random.default_rng(1), 3, 4, 4, model.channels)
-    expected = to_numpy(model({"board": board, "noise": noise}))
+
+    def answer(model):
+        return evaluate(lambda board, noise: model({"board": board, "noise": noise}), board, noise)
+
+    expected = answer(model)
     assert expected.shape == (3, 4, 4, 4)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is type(model)
-    np.testing.assert_array_equal(to_numpy(loaded({"board": board, "noise": noise})), expected)
+    np.testing.assert_array_equal(answer(loaded), expected)
     model.save_weights(tmp_path / "model.weights.h5")
     fresh = MODELS[name]()
-    assert np.abs(to_numpy(fresh({"board": board, "noise": noise})) - expected).max() > 0
     fresh.load_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_array_equal(to_numpy(fresh({"board": board, "noise": noise})), expected)
+    for loaded_weight, weight in zip(fresh.weights, model.weights):
+        np.testing.assert_array_equal(to_numpy(loaded_weight), to_numpy(weight))
 
 
 def test_noise_is_drawn_where_it_is_not_given():
@@ -96,24 +100,24 @@ def test_noise_is_drawn_where_it_is_not_given():
 
 def test_predict_takes_boards_alone_and_batches_of_any_size():
     model = MODELS["AKOrN"]()
-    board, _ = puzzles(5)
-    assert model.predict(board, batch_size=2, verbose=0).shape == (5, 4, 4, 4)
-    noise = array(np.random.default_rng(3), 5, 4, 4, 16)
+    board, _ = puzzles(3)
+    assert model.predict(board, verbose=0).shape == (3, 4, 4, 4)
+    noise = array(np.random.default_rng(3), 3, 4, 4, 16)
     expected = to_numpy(model({"board": board, "noise": noise}))
+    # A last batch of one.
     got = model.predict({"board": board, "noise": noise}, batch_size=2, verbose=0)
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-@each_model
+@pytest.mark.parametrize("name", ["AKOrN", "transformer", "iterative"])
 def test_number_of_steps_changes_without_new_weights(name):
     model = MODELS[name]()
     board, _ = puzzles(2)
     noise = array(np.random.default_rng(4), 2, 4, 4, model.channels)
     weights = len(model.weights)
-    default = to_numpy(model({"board": board, "noise": noise}))
-    tensors = [keras.ops.convert_to_tensor(value) for value in (board, noise)]
-    np.testing.assert_allclose(to_numpy(model.run(*tensors)), default, atol=1e-6)
-    longer = to_numpy(model.run(*tensors, num_steps=9))
+    default = evaluate(lambda board, noise: model({"board": board, "noise": noise}), board, noise)
+    np.testing.assert_allclose(evaluate(model.run, board, noise), default, atol=1e-6)
+    longer = evaluate(lambda board, noise: model.run(board, noise, num_steps=9), board, noise)
     assert np.abs(longer - default).max() > 1e-4
     traced = call(lambda b, n, steps: model.run(b, n, num_steps=steps), board, noise, np.int32(9), compiled=True)
     np.testing.assert_allclose(traced, longer, atol=1e-4)

@@ -211,6 +211,14 @@ def test_votes_do_not_depend_on_the_batch_size(single):
     np.testing.assert_array_equal(small["voted_by"], small["energy"])
 
 
+def test_training_starts_from_the_weights_of_another_run(single, tmp_path):
+    trainer = tiny.make_trainer(tmp_path / "run", start=str(single.run.path))
+    for a, b in zip(trainer.model.get_weights(), single.average.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="differs from 'sudoku4_quick'"):
+        tiny.make_trainer(tmp_path / "other", start=str(single.run.path), arguments={"channels": 8, "heads": 2})
+
+
 def test_a_strategy_that_is_not_there_says_so(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(ValueError, match="TF_CONFIG"):
