@@ -225,14 +225,13 @@ class KuramotoLayer(keras.layers.Layer):
             if not keras.backend.is_int_dtype(num_steps.dtype):
                 raise ValueError(f"`num_steps` must be an integer or a tensor of integers. Received {given!r}.")
             num_steps = ops.cast(num_steps, "int32")
-            if len(num_steps.shape) > 1 or (
-                len(num_steps.shape) == 1 and None not in (a := (num_steps.shape[0], x.shape[0])) and a[0] != a[1]
-            ):
+            shape, batch = tuple(num_steps.shape), x.shape[0]
+            if len(shape) > 1 or (len(shape) == 1 and None not in (shape[0], batch) and shape[0] != batch):
                 raise ValueError(
                     "`num_steps` must be an integer, a scalar tensor or a tensor with one integer for each example, "
-                    f"`(batch,)` = ({x.shape[0]},). Received the shape {tuple(num_steps.shape)}."
+                    f"`(batch,)` = ({batch},). Received the shape {shape}."
                 )
-            if len(num_steps.shape) == 1:
+            if len(shape) == 1:
                 per_example = ops.reshape(num_steps, (-1,) + (1,) * (len(x.shape) - 1))
                 num_steps = ops.max(num_steps, initial=0)
         x, c = self._prepare(x, c)

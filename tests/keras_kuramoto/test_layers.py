@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from backend_helpers import BACKEND, array, assign, evaluate, norms, to_numpy
+from backend_helpers import array, assign, evaluate, norms, to_numpy
 from keras import ops
 
 import keras_kuramoto
@@ -159,12 +159,6 @@ def test_output_shapes_and_dtypes_agree(name):
 @pytest.mark.parametrize(("policy", "tolerance"), [("mixed_bfloat16", 0.1), ("mixed_float16", 0.012)])
 @each_layer
 def test_mixed_precision_gives_nearly_the_same(name, policy, tolerance):
-    if (
-        BACKEND == "jax"
-        and policy == "mixed_float16"
-        and ("attention" in name or name in ("kuramoto", "repeat", "transformer block"))
-    ):
-        pytest.skip("JAX has no compiled attention in float16 on a CPU")
     rng = np.random.default_rng(3)
     shapes = LAYERS[name][1]
     layer = make_layer(name, rng)
