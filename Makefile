@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A new directory each time: runs are never written over.
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The build of an editable install warns of what is meant here: packages beside the one that is installed.
 export PYTHONWARNINGS ?= ignore
 

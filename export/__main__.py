@@ -27,7 +27,7 @@ def main(arguments=None):
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Before TensorFlow is imported. Its messages about devices would bury the answer.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     commands = {"check": _check, "client": _client, "solve": _solve}
     try:
         if arguments and arguments[0] in _WORDS:

@@ -27,7 +27,8 @@ class KuramotoLayer(keras.layers.Layer):
 
     Args:
         connectivity: The coupling J: any Keras layer that maps `(batch, *spatial, channels)` to the same shape, such
-            as `AttentionConnectivity`, `ConvConnectivity` or `DenseConnectivity`.
+            as `AttentionConnectivity`, `ConvConnectivity` or `DenseConnectivity`. It is called once in each step, in a
+            loop, and must have no state that a call changes (no dropout, no batch statistics).
         oscillator_dim: N ≥ 2, odd or even: the number of components of an oscillator.
         natural_frequency: Layer that maps x to Ω x, such as `NaturalFrequency(oscillator_dim)`, or `None`.
         num_steps: T, the number of steps where a call does not say.

@@ -219,7 +219,7 @@ def test_command_line(model_file, tmp_path, capsys, quick):
     assert captured.err.startswith("error: Version 1 exists")
     assert captured.err.count("\n") == 1
     assert main(["nothing", str(tmp_path / "served")]) == 2
-    assert "no preset" in capsys.readouterr().err
+    assert "neither a run directory" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main([])
 
