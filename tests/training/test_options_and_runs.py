@@ -66,6 +66,20 @@ def test_results_are_added_one_by_one(tmp_path):
     assert json.loads(run.results.read_text()) == [{"a": 1}, {"b": 2}]
 
 
+def test_a_file_of_boards_is_checked_line_by_line(tmp_path):
+    from training.commands.evaluate import _boards_of
+
+    path = tmp_path / "boards.txt"
+    path.write_text("1234341221434321\n\n12..34..........\n")
+    assert _boards_of(str(path), None)["puzzle"].shape == (2, 4, 4)
+    path.write_text("1234341221434321\n11..............\n")
+    with pytest.raises(ValueError, match=r"Line 2 of '.*boards\.txt' is no board: .*"):
+        _boards_of(str(path), None)
+    path.write_text("123....4........\n")
+    with pytest.raises(ValueError, match="Board 1 of"):
+        _boards_of(str(path), None)
+
+
 def test_every_preset_names_a_model_that_exists():
     from keras_kuramoto.models import sudoku_presets
 

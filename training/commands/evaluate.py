@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from training.datasets.sudoku import load, parse_board, solve
+from training.datasets.sudoku import check_board, load, parse_board, solve
 from training.runs import RunDirectory
 
 
@@ -86,7 +86,13 @@ def _boards_of(name, data_dir):
     path = pathlib.Path(name)
     if not path.is_file():
         return load(name, "test", data_dir)
-    puzzles = [parse_board(line) for line in path.read_text().splitlines() if line.strip()]
+    puzzles = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.strip():
+            try:
+                puzzles.append(check_board(parse_board(line)))
+            except ValueError as error:
+                raise ValueError(f"Line {number} of '{name}' is no board: {error}") from None
     if len({puzzle.shape for puzzle in puzzles}) != 1:
         raise ValueError(f"'{name}' must hold boards of one size, one on each line. It has {len(puzzles)} boards.")
     solutions = [solve(puzzle) for puzzle in puzzles]
