@@ -211,6 +211,23 @@ def test_votes_do_not_depend_on_the_batch_size(single):
     np.testing.assert_array_equal(small["voted_by"], small["energy"])
 
 
+def test_a_baseline_without_oscillators_trains_in_the_same_loop(tmp_path):
+    trainer = tiny.make_trainer(
+        tmp_path / "run",
+        model="sudoku9_small_iterative",
+        arguments={"board_size": 4, "channels": 16, "heads": 2, "num_steps": 2},
+        min_steps=0,
+        max_steps=0,
+        steps=4,
+    )
+    before = trainer.model.get_weights()
+    results = trainer.train()
+    assert sorted(results) == ["blank_cell_accuracy", "board_accuracy"]
+    assert any((a != b).any() for a, b in zip(before, trainer.model.get_weights()))
+    with pytest.raises(ValueError, match="no Kuramoto steps"):
+        tiny.make_trainer(tmp_path / "other", model="sudoku9_small_iterative", arguments={"board_size": 4})
+
+
 def test_training_starts_from_the_weights_of_another_run(single, tmp_path):
     trainer = tiny.make_trainer(tmp_path / "run", start=str(single.run.path))
     for a, b in zip(trainer.model.get_weights(), single.average.get_weights()):
