@@ -52,7 +52,7 @@ def _export(arguments):
     parser.add_argument("source", metavar="RUN_OR_PRESET", help="run directory, .keras file, or preset with weights")
     parser.add_argument("directory", metavar="DIR", help="directory of the versions")
     parser.add_argument("--version", type=int, metavar="N", help="version, by default the next one")
-    parser.add_argument("--name", help="name of the model for the server (default: sudoku or classifier)")
+    parser.add_argument("--name", help="name of the model for the server (default: its kind, such as sudoku)")
     parser.add_argument("--max-steps", type=int, metavar="N", help="largest number of steps that is served (Sudoku)")
     parser.add_argument("--max-samples", type=int, metavar="K", help="largest number of samples of a vote (Sudoku)")
     options = parser.parse_intermixed_args(arguments)

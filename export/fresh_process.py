@@ -72,7 +72,7 @@ def main(version, cases_path, answers_path, batch_sizes):
         for number in batch_sizes:
             fed = {name: value[:number] if value.ndim else value for name, value in inputs.items()}
             outputs = functions[signature](**{name: tf.constant(value) for name, value in fed.items()})
-            answers.update({f"{index}/{number}/{name}": value.numpy() for name, value in outputs.items()})
+            answers.update({f"{index}/{number}/{name}": _array(np, value) for name, value in outputs.items()})
     np.savez(answers_path, **answers)
 
     hidden = sorted({name.partition(".")[0] for name in sys.modules} & set(HIDDEN))
@@ -88,6 +88,12 @@ def main(version, cases_path, answers_path, batch_sizes):
         "library": tf.sysconfig.get_lib(),
     }
     print(json.dumps(report))
+
+
+def _array(np, tensor):
+    array = tensor.numpy()
+    # Strings come as objects, which can't be written without pickling.
+    return array.astype("S") if array.dtype.kind == "O" else array
 
 
 def _tensors(tf, infos):

@@ -16,7 +16,7 @@ class Case:
     Attributes:
         signature: Name of the signature.
         inputs: Dictionary from names to int32 or float32 arrays: scalars, or with the batch as first axis.
-        outputs: Dictionary from names to arrays, the batch as first axis.
+        outputs: Dictionary from names to arrays, the batch as first axis: int32, float32 or bytes (UTF-8).
         fault: What is wrong with the inputs, if they are to be rejected, else empty.
         error: A part of the message that they are rejected with.
         tolerance: By how much a float output may differ, as `differences` measures it.
@@ -58,14 +58,15 @@ def differences(found, wanted, tolerance=TOLERANCE):
 
     Returns:
         `(largest, problems)`: the largest difference of a float output, as a share of its value where that is above 1,
-        and a list of sentences, empty if the outputs agree: integers exactly, floats within `tolerance`.
+        and a list of sentences, empty if the outputs agree: integers and bytes exactly, floats within `tolerance`.
     """
     largest, problems = 0.0, []
     if set(found) != set(wanted):
         problems.append(f"outputs are {sorted(found)}, not {sorted(wanted)}")
     for name in sorted(set(found) & set(wanted)):
         a, b = np.asarray(found[name]), np.asarray(wanted[name])
-        if a.shape != b.shape or a.dtype != b.dtype:
+        # The dtype of bytes has the length of the longest in it.
+        if a.shape != b.shape or (a.dtype != b.dtype and {a.dtype.kind, b.dtype.kind} != {"S"}):
             problems.append(f"{name} is {a.dtype} {a.shape}, not {b.dtype} {b.shape}")
         elif a.dtype.kind == "f":
             difference = float((np.abs(a - b) / np.maximum(1, np.abs(b))).max(initial=0))
@@ -74,7 +75,7 @@ def differences(found, wanted, tolerance=TOLERANCE):
             if not difference <= tolerance:
                 problems.append(f"{name} differs by up to {difference:.1e}")
         elif not np.array_equal(a, b):
-            problems.append(f"{name} differs in {int((a != b).sum())} of {a.size} numbers")
+            problems.append(f"{name} differs in {int((a != b).sum())} of {a.size} values")
     return largest, problems
 
 

@@ -105,4 +105,7 @@ def _place(tensor):
 def _array(text):
     dtype, rank, *rest = text.split()
     shape = [int(size) for size in rest[: int(rank)]]
-    return np.array(rest[int(rank) :], dtype).reshape(shape)
+    values = rest[int(rank) :]
+    if dtype == "string":
+        dtype, values = "S", [bytes.fromhex(value[1:]) for value in values]
+    return np.array(values, dtype).reshape(shape)

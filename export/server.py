@@ -12,11 +12,11 @@ class Server(tf.Module):
         functions: Dictionary from names of signatures to `tf.function`s with an `input_signature`.
 
     Args:
-        model: A Keras model on the TensorFlow backend. Layers with a mixed precision policy are changed to float32:
-            that is what CPUs are good at.
+        model: A Keras model, or a built layer, on the TensorFlow backend. Layers with a mixed precision policy are
+            changed to float32: that is what CPUs are good at.
 
     Raises:
-        ValueError: If Keras runs on another backend.
+        ValueError: If Keras runs on another backend, or weights are in float64.
     """
 
     kind = None
@@ -29,6 +29,9 @@ class Server(tf.Module):
                 "environment variable KERAS_BACKEND to tensorflow. A model trained on another backend can be loaded "
                 "there."
             )
+        wide = [weight.path for weight in model.weights if weight.dtype == "float64"]
+        if wide:
+            raise ValueError(f"What is served computes in float32. Received weights in float64, such as '{wide[0]}'.")
         for layer in model._flatten_layers():
             if layer.compute_dtype != "float32":
                 layer.dtype_policy = "float32"
@@ -74,6 +77,12 @@ def asserted(value, lowest, highest, text):
     correct = tf.reduce_all(tf.logical_and(value >= lowest, value <= highest))
     with tf.control_dependencies([tf.debugging.Assert(correct, [text, least, most])]):
         return tf.identity(value)
+
+
+def finite(name, value):
+    """The tensor, and an error with its extremes unless all of it is finite."""
+    largest = value.dtype.max
+    return asserted(value, -largest, largest, f"The values of `{name}` must be finite. They are, lowest and highest:")
 
 
 def not_empty(value, text):

@@ -2,19 +2,26 @@
 
 import inspect
 
+from export.automaton import AutomatonServer
 from export.classifier import ClassifierServer
+from export.recall import RecallServer
 from export.sudoku import SudokuServer
-from keras_kuramoto.models import SudokuModel
-from keras_kuramoto.models.memory_classifier import MemoryClassifier
+from keras_kuramoto.layers import CDAMRecall, FiniteAutomaton
+from keras_kuramoto.models import MemoryClassifier, SudokuModel
 
-SERVERS = {SudokuModel: SudokuServer, MemoryClassifier: ClassifierServer}
+SERVERS = {
+    SudokuModel: SudokuServer,
+    MemoryClassifier: ClassifierServer,
+    CDAMRecall: RecallServer,
+    FiniteAutomaton: AutomatonServer,
+}
 
 
 def server_for(model, **limits):
     """The server of a model, found by the model's type.
 
     Args:
-        model: A Keras model of one of the types in `SERVERS`.
+        model: A Keras model or layer of one of the types in `SERVERS`.
         **limits: Further arguments of the server.
 
     Returns:

@@ -4,11 +4,13 @@ import pathlib
 
 import keras
 
-from keras_kuramoto.models import SudokuModel, sudoku_from_preset, sudoku_presets
-from keras_kuramoto.models.memory_classifier import MemoryClassifier
+from keras_kuramoto.layers import CDAMRecall, FiniteAutomaton
+from keras_kuramoto.models import MemoryClassifier, SudokuModel, sudoku_from_preset, sudoku_presets
 from training.runs import RunDirectory
 
 MODELS = (SudokuModel, MemoryClassifier)
+#: Layers that are a whole model by themselves: any functional model with nothing but one of them in it is such a model.
+LAYERS = (CDAMRecall, FiniteAutomaton)
 
 
 def load_model(source):
@@ -19,7 +21,8 @@ def load_model(source):
             of a preset that comes with weights. What exists as a file or directory is not taken as a preset.
 
     Returns:
-        A model of one of the types in `MODELS`.
+        A model of one of the types in `MODELS`, or a layer of one of those in `LAYERS`, if a model is nothing but this
+        layer.
 
     Raises:
         ValueError: If there is no such thing, a directory has no model yet, a file holds another model, or a preset
@@ -48,10 +51,14 @@ def load_model(source):
     except Exception as error:
         # Keras raises what its readers raise (zipfile, h5py, json and its own errors).
         raise ValueError(f"'{path}' can't be loaded as a Keras model: {_first_line(error)}") from error
-    if not isinstance(model, MODELS):
-        known = ", ".join(kind.__name__ for kind in MODELS)
-        raise ValueError(f"'{path}' holds a {type(model).__name__}, which is none of {known}.")
-    return model
+    if isinstance(model, MODELS):
+        return model
+    inner = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    if len(inner) == 1 and isinstance(inner[0], LAYERS):
+        return inner[0]
+    known = ", ".join(kind.__name__ for kind in MODELS)
+    alone = " or ".join(kind.__name__ for kind in LAYERS)
+    raise ValueError(f"'{path}' holds a {type(model).__name__}, which is none of {known}, nor one {alone} alone.")
 
 
 def _first_line(error):

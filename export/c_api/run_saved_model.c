@@ -10,11 +10,11 @@
  *
  * `run` feeds the inputs since the last `run`, fetches the outputs in their order, and answers
  *
- *     tensor int32|float32 RANK DIMENSION... VALUE...     (one line for each output)
+ *     tensor int32|float32|string RANK DIMENSION... VALUE...     (one line for each output)
  *     done
  *
  * or `error MESSAGE`, in one line, and goes on with the next request. The exit status is 1 if the model cannot be
- * loaded, and 2 if the requests are not of this form.
+ * loaded, and 2 if the requests are not of this form. The value of a string is an x and its bytes in hexadecimal digits.
  */
 
 #include <inttypes.h>
@@ -78,14 +78,21 @@ static TF_Tensor* read_tensor(void) {
 
 static void print_tensor(const TF_Tensor* tensor) {
   const TF_DataType type = TF_TensorType(tensor);
-  if (type != TF_FLOAT && type != TF_INT32) fail(2, "an output is neither int32 nor float32", "");
-  printf("tensor %s %d", type == TF_FLOAT ? "float32" : "int32", TF_NumDims(tensor));
+  if (type != TF_FLOAT && type != TF_INT32 && type != TF_STRING) {
+    fail(2, "an output is neither int32 nor float32 nor string", "");
+  }
+  printf("tensor %s %d", type == TF_FLOAT ? "float32" : type == TF_INT32 ? "int32" : "string", TF_NumDims(tensor));
   for (int i = 0; i < TF_NumDims(tensor); ++i) printf(" %" PRId64, TF_Dim(tensor, i));
   const int64_t count = TF_TensorElementCount(tensor);
   for (int64_t i = 0; i < count; ++i) {
     /* Nine digits are enough for a float to be read back as it was. */
     if (type == TF_FLOAT) {
       printf(" %.9g", ((const float*)TF_TensorData(tensor))[i]);
+    } else if (type == TF_STRING) {
+      const TF_TString* string = (const TF_TString*)TF_TensorData(tensor) + i;
+      const unsigned char* bytes = (const unsigned char*)TF_TString_GetDataPointer(string);
+      printf(" x");
+      for (size_t j = 0; j < TF_TString_GetSize(string); ++j) printf("%02x", bytes[j]);
     } else {
       printf(" %" PRId32, ((const int32_t*)TF_TensorData(tensor))[i]);
     }

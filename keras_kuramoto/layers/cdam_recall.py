@@ -319,6 +319,54 @@ class CDAMRecall(keras.layers.Layer):
         """
         return self._correlator()(self._prepare(state))
 
+    def closest(self, state, margin=1e-3):
+        """The pattern that each state is most like, by Pearson's correlation.
+
+        Patterns are read in blocks, so that the correlations with all of them, `(batch, p)`, are never there at once.
+
+        Args:
+            state: `(batch, n)`.
+            margin: Of the patterns whose correlation is less than this below the highest one, the first counts:
+                rounding does not decide between memories that a state is as much like.
+
+        Returns:
+            `(index, correlation)`: rows of `patterns`, int32 `(batch,)`, and the correlations with them, `(batch,)`.
+
+        Example:
+
+        >>> index, correlation = CDAMRecall(np.eye(3)).closest(np.array([[0.1, 0.9, 0.0]]))
+        >>> int(index[0]), round(float(correlation[0]), 2)
+        (1, 0.99)
+        """
+        margin = check_positive("margin", margin)
+        state = _standardized(self._prepare(state))
+        patterns = ops.convert_to_tensor(self.patterns)
+        block = min(self.block_size, self.num_patterns)
+        blocks = -(-self.num_patterns // block)
+
+        def part(number):
+            start = self._block_start(number)
+            rows = ops.slice(patterns, (start, ops.zeros_like(start)), (block, self.num_neurons))
+            return start, ops.einsum("bn,pn->bp", state, _standardized(rows))
+
+        def highest(best, number):
+            _, correlation = part(number)
+            return ops.where(ops.max(correlation, axis=1) > best, ops.max(correlation, axis=1), best), None
+
+        best, _ = bounded_loop(highest, ops.full_like(state[:, 0], -2.0), blocks)
+
+        def first(found, number):
+            index, value = found
+            start, correlation = part(number)
+            near = correlation > (best - margin)[:, None]
+            place = ops.argmax(ops.cast(near, "int32"), axis=1)
+            new = ops.any(near, axis=1) & (index < 0)
+            own = ops.take_along_axis(correlation, place[:, None], axis=1)[:, 0]
+            return (ops.where(new, start + ops.cast(place, "int32"), index), ops.where(new, own, value)), None
+
+        nothing = ops.full_like(ops.cast(best, "int32"), -1)
+        return bounded_loop(first, (nothing, best), blocks)[0]
+
     def _correlator(self):
         """The function of a state that computes its correlations."""
         if self.num_patterns > self.block_size:
@@ -351,7 +399,8 @@ class CDAMRecall(keras.layers.Layer):
         return ops.concatenate([whole, last[:, blocks * block - self.num_patterns :]], axis=1)
 
     def _block_start(self, index):
-        return ops.minimum(ops.cast(index, "int32") * self.block_size, self.num_patterns - self.block_size)
+        block = min(self.block_size, self.num_patterns)
+        return ops.minimum(ops.cast(index, "int32") * block, self.num_patterns - block)
 
     def energy(self, state, a=None, h=None):
         """The energy of a state: Eq. 2 for an undirected graph or none, Eq. 3 for a directed one, with M in both.

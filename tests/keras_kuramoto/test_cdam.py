@@ -297,6 +297,22 @@ def test_overlaps_and_correlations(block_size):
     np.testing.assert_allclose(correlations[:, others], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("block_size", [4, 100])
+def test_the_closest_pattern(block_size, compiled):
+    patterns = random_patterns(11, 30)
+    state = patterns[[10, 0, 5, 7]] + 0.2 * random_patterns(4, 30, seed=1)
+    # As much like 5 as like 9: the first counts, also where rounding says otherwise.
+    patterns[9] = patterns[5] + 1e-4 * random_patterns(1, 30, seed=2)[0]
+    state[2] = patterns[9]
+    layer = CDAMRecall(patterns, block_size=block_size)
+    index, correlation = (to_numpy(x) for x in call(layer.closest, state, compiled=compiled))
+    assert index.tolist() == [10, 0, 5, 7]
+    np.testing.assert_allclose(correlation, to_numpy(layer.correlations(state))[range(4), index], atol=1e-6)
+    nearest, _ = CDAMRecall(patterns, block_size=block_size, dtype="float64").closest(state[2:3], margin=1e-12)
+    assert int(to_numpy(nearest)[0]) == 9
+
+
 def test_energies():
     n, beta, a, h = 20, 3.0, 0.7, 0.4
     patterns, state = random_patterns(6, n), 2 * random_patterns(3, n, seed=1)

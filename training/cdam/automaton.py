@@ -70,11 +70,11 @@ def check(options):
 
 
 def run(options, directory, checked):
-    """Tries every label in every state, and answers questions.
+    """Tries every label in every state, and answers questions. Leaves the automaton as a model that can be exported.
 
     Args:
         options: `AutomatonOptions`.
-        directory: Where the plot goes.
+        directory: Where the plot and the model go.
         checked: What `check` returned.
 
     Returns:
@@ -118,6 +118,7 @@ def run(options, directory, checked):
         answers = (states[end] if end != i else "·" for end in found[i])
         print(f"{state:<{width}}" + "".join(f"{answer:>{width}}" for answer in answers))
     _plot(automaton, found, right, directory / "automaton.png")
+    automaton_model(automaton).save(directory / "model.keras")
     if question:
         answer, path = follow(automaton, *question)
         result["question"], result["answer"] = options.ask, answer
@@ -125,6 +126,22 @@ def run(options, directory, checked):
     if options.prompt:
         converse(automaton)
     return result
+
+
+def automaton_model(automaton):
+    """The functional model that is nothing but an automaton: from a state vector and a label's index to a state vector.
+
+    Args:
+        automaton: `FiniteAutomaton`.
+
+    Returns:
+        `keras.Model`.
+    """
+    import keras
+
+    state = keras.Input((automaton.num_neurons,), name="state")
+    label = keras.Input((), dtype="int32", name="label")
+    return keras.Model([state, label], automaton(state, label))
 
 
 def parse_question(text, states, labels, present=None):
