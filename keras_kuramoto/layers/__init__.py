@@ -12,6 +12,8 @@ from keras_kuramoto.layers.conv_connectivity import (
 )
 from keras_kuramoto.layers.couplings import (
     AdditiveCoupling,
+    BilinearCoupling,
+    Coupling,
     GatingCoupling,
     LowRankCoupling,
     MultiplicativeCoupling,
@@ -40,9 +42,11 @@ __all__ = [
     "AbsoluteEncoding",
     "AdditiveCoupling",
     "AttentionConnectivity",
+    "BilinearCoupling",
     "CDAMAttention",
     "CDAMRecall",
     "ConvConnectivity",
+    "Coupling",
     "DenseConnectivity",
     "FiniteAutomaton",
     "FixedKernelConnectivity",
