@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from training.__main__ import main
+from training.edits import EDITS
 from training.source import load_model
 
 
@@ -38,7 +39,7 @@ def test_the_hopfield_memory_learns_the_digits(hopfield):
     assert (hopfield / "energy.png").stat().st_size > 5000
 
 
-@pytest.mark.parametrize("task", ["conflation", "swap", "associative_swap"])
+@pytest.mark.parametrize("task", sorted(EDITS))
 def test_oscillators_edit_what_the_hopfield_memory_knows_and_leave_it_as_it_was(hopfield, data_dir, tmp_path, task):
     path = tmp_path / "edit"
     run = ["--data-dir", data_dir, "--run-dir", str(path), "--hopfield", str(hopfield)]
