@@ -27,8 +27,8 @@ from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
 from keras_kuramoto.ops import random_on_sphere
 from keras_kuramoto.ops.pairs import EdgePairs
 
-NODES, DIM = 1094, 5
-# Seconds that the authors' JAX code took for the same, on another machine with two CPU cores.
+NODES = 1094
+# Seconds that the authors' JAX code took with the defaults, on another machine with two CPU cores.
 AUTHORS = {"coupled": 10.4, "Hopfield alone": 1.03}
 
 
@@ -51,14 +51,14 @@ def compiled(function, arguments):
     return function, time.perf_counter() - start
 
 
-def solves(batch_size, neighbours):
+def solves(batch_size, neighbours, dim):
     """The solves to t = 1, forward and with gradients, of the coupled memory and of the Hopfield memory alone."""
     graph = nx.watts_strogatz_graph(NODES, neighbours, 0.1, seed=0)
     hopfield = HopfieldMemory(SymmetricDenseConnectivity(), "relu")
-    kuramoto = KuramotoMemory("relu", graph, natural_frequency=NaturalFrequency(DIM))
+    kuramoto = KuramotoMemory("relu", graph, natural_frequency=NaturalFrequency(dim))
     coupled = HopfieldKuramotoMemory(hopfield, kuramoto, AdditiveCoupling(graph, strength=0.02))
     x = keras.random.normal((batch_size, NODES), seed=1)
-    mu = random_on_sphere((batch_size, NODES, DIM), seed=2)
+    mu = random_on_sphere((batch_size, NODES, dim), seed=2)
     coupled.build((tuple(x.shape), tuple(mu.shape)))
 
     def gradients(solve, sources, x, mu):
@@ -85,12 +85,12 @@ def solves(batch_size, neighbours):
     return functions, steps, (x, mu)
 
 
-def interactions(batch_size, neighbours):
+def interactions(batch_size, neighbours, dim):
     """Ways to compute the interaction and its gradient once: pairs of functions, the library's own way first."""
     edges = np.array(nx.watts_strogatz_graph(NODES, neighbours, 0.1, seed=0).edges)
     potential = potentials.get("relu")
     rng = np.random.default_rng(0)
-    mu, upstream = (tf.constant(rng.standard_normal((batch_size, NODES, DIM)), tf.float32) for _ in range(2))
+    mu, upstream = (tf.constant(rng.standard_normal((batch_size, NODES, dim)), tf.float32) for _ in range(2))
     weights = [tf.constant(rng.standard_normal(len(edges)), tf.float32) for _ in range(2)]
 
     def of(pairs, interaction=None):
@@ -133,6 +133,7 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.coupled_memory", description=__doc__.splitlines()[0])
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--neighbours", type=int, default=150)
+    parser.add_argument("--dim", type=int, default=5, help="components of an oscillator")
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
     parser.add_argument("--rounds", type=int, default=5, help="calls of which the fastest counts")
     options = parser.parse_args()
@@ -140,7 +141,8 @@ def main():
     # It warns that several functions are compiled, as they are meant to be.
     tf.get_logger().setLevel("ERROR")
 
-    functions, steps, arguments = solves(options.batch_size, options.neighbours)
+    sizes = (options.batch_size, options.neighbours, options.dim)
+    functions, steps, arguments = solves(*sizes)
     timed, first = {}, {}
     for name, function in functions.items():
         timed[name], first[name] = compiled(function, arguments)
@@ -150,7 +152,7 @@ def main():
 
     ways = {
         (name, kind): compiled(function, ())[0]
-        for name, pair in interactions(options.batch_size, options.neighbours).items()
+        for name, pair in interactions(*sizes).items()
         for kind, function in zip(("forward", "gradients"), pair)
     }
     way_seconds = best(ways, (), 4 * options.rounds)
@@ -166,13 +168,13 @@ def main():
         print(json.dumps(result, indent=1))
         return
     print(
-        f"Hopfield-Kuramoto memory, {NODES} neurons, {options.neighbours} neighbours, D = {DIM}, batch "
+        f"Hopfield-Kuramoto memory, {NODES} neurons, {options.neighbours} neighbours, D = {options.dim}, batch "
         f"{options.batch_size}, TensorFlow with XLA: {accepted} accepted of {tried} steps at the most"
     )
     for name, value in seconds.items():
         line = f"{name:25s} {value:6.2f} s   compiled in {result['compile_seconds'][name]:5.1f} s"
         authors = AUTHORS[name.split(",")[0]] if "training" in name else None
-        if authors and options.batch_size == 10 and options.neighbours == 150:
+        if authors and sizes == (10, 150, 5):
             line += f"   authors' code, on another machine: {authors} s"
         print(line)
     print(f"peak memory of the process: {memory:.1f} GiB")
