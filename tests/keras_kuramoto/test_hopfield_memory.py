@@ -5,8 +5,9 @@ import json
 import keras
 import numpy as np
 import pytest
-from backend_helpers import BACKEND, DATA, array, assign, call, evaluate, float64_enabled, to_numpy, value_and_gradients
+from backend_helpers import array, assign, call, evaluate, float64_enabled, to_numpy, value_and_gradients
 from keras import ops
+from memory_helpers import load_arrays, traced
 
 from keras_kuramoto import lagrangians
 from keras_kuramoto.layers.dense_connectivity import DenseConnectivity, SymmetricDenseConnectivity
@@ -22,11 +23,6 @@ IMAGES = {"shapes": [(4, 5, 1), (2, 3, 2), (3,)], "kernel_sizes": [3, None], "st
 def soft(x):
     """Convex, and not one of the library's own."""
     return ops.sum(ops.sqrt(1 + ops.square(x)), axis=-1)
-
-
-def load(name):
-    with np.load(DATA / f"hopfield_{name}.npz") as file:
-        return {key: file[key] for key in file.files if key != "config"}
 
 
 def memory_of(arrays, activation, dtype="float64", **options):
@@ -45,19 +41,6 @@ def memory_of(arrays, activation, dtype="float64", **options):
     return memory
 
 
-def traced(function):
-    """The function as a graph on TensorFlow and compiled on JAX, once for all calls with the same shapes."""
-    if BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function)
-    if BACKEND == "jax":
-        import jax
-
-        return jax.jit(function)
-    return function
-
-
 def at_the_end(memory, x):
     def run(x):
         solution = memory.trajectory(x, [1.0])
@@ -72,7 +55,7 @@ each_case = pytest.mark.parametrize(("name", "activation"), CASES, ids=[name for
 
 @each_case
 def test_vector_field_and_energy_are_the_authors(name, activation):
-    arrays = load(name)
+    _, arrays = load_arrays(f"hopfield_{name}")
     with float64_enabled():
         memory = memory_of(arrays, activation)
         rhs, energy = evaluate(lambda x: (memory.vector_field(x), memory.energy(x)), arrays["x"])
@@ -83,7 +66,7 @@ def test_vector_field_and_energy_are_the_authors(name, activation):
 
 @each_case
 def test_recall_is_exact_at_tight_tolerances(name, activation):
-    arrays = load(name)
+    _, arrays = load_arrays(f"hopfield_{name}")
     with float64_enabled():
         state, _, _ = at_the_end(memory_of(arrays, activation, rtol=1e-10, atol=1e-12), arrays["x"])
     np.testing.assert_allclose(state, arrays["x1_exact"], rtol=0, atol=1e-7)
@@ -91,7 +74,7 @@ def test_recall_is_exact_at_tight_tolerances(name, activation):
 
 @pytest.mark.parametrize("activation", DENSE)
 def test_recall_takes_the_authors_steps_at_their_tolerances(activation):
-    arrays = load(f"dense_{activation}")
+    _, arrays = load_arrays(f"hopfield_dense_{activation}")
     with float64_enabled():
         state, steps, accepted = at_the_end(memory_of(arrays, activation), arrays["x"])
     np.testing.assert_allclose(state, arrays["x1_exact"], rtol=0, atol=5e-3)
@@ -99,7 +82,7 @@ def test_recall_takes_the_authors_steps_at_their_tolerances(activation):
 
 
 def test_recall_in_float32_compiled():
-    arrays = load("dense_tanh")
+    _, arrays = load_arrays("hopfield_dense_tanh")
     memory = memory_of(arrays, "tanh", dtype="float32")
     state, energies = call(lambda x: memory(x, return_energy=True), arrays["x"].astype("float32"), compiled=True)
     assert state.dtype == energies.dtype == np.float32
