@@ -51,14 +51,14 @@ class MultiplexingOptions(ClassifierOptions):
 
 PRESETS = {
     "multiplexing_digits": MultiplexingOptions(
-        steps=400,
+        steps=600,
         batch_size=50,
-        learning_rate=2e-3,
-        decay_steps=150,
+        learning_rate=5e-3,
+        decay_steps=300,
         steps_per_call=50,
         evaluate_every=200,
         checkpoint_every=200,
-        solver={"rtol": 1e-2, "atol": 1e-3, "first_step": 0.1},
+        solver={"num_steps": 12},
     ),
 }
 

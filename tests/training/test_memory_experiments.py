@@ -80,9 +80,15 @@ def test_too_many_neighbours_are_refused(hopfield, data_dir, tmp_path, capsys):
 
 def test_the_same_units_do_what_the_oscillators_choose(data_dir, tmp_path):
     path = tmp_path / "run"
-    few = [f"--set={setting}" for setting in ("steps=2", "steps_per_call=1", "evaluate_every=2", "checkpoint_every=2")]
-    run = ["--data-dir", data_dir, "--run-dir", str(path)]
-    assert main(["multiplexing", "--preset", "multiplexing_digits", *run, *few, "--set", "test_images=40"]) == 0
+    # A third of the preset's updates.
+    run = ["--data-dir", data_dir, "--run-dir", str(path), "--set", "steps=200"]
+    assert main(["multiplexing", "--preset", "multiplexing_digits", *run]) == 0
     # Input A aligns the two groups of oscillators, input B makes them orthogonal: Example 4.
     assert table(path)["input_A"]["alignment_1"] == pytest.approx(1, abs=0.01)
     assert table(path)["input_B"]["alignment_1"] == pytest.approx(0, abs=0.01)
+    # Each time the classes are those of the one task and of no other.
+    for own, other in ("AB", "BA"):
+        assert table(path)[f"input_{own}"][f"task_{own}"] >= 0.85
+        assert table(path)[f"input_{own}"][f"task_{other}"] <= 0.05
+    for name in ("accuracy.png", "energy.png", "gram.png"):
+        assert (path / name).stat().st_size > 5000
