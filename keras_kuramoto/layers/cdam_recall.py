@@ -326,8 +326,8 @@ class CDAMRecall(keras.layers.Layer):
 
         Args:
             state: `(batch, n)`.
-            margin: Of the patterns whose correlation is less than this below the highest one, the first counts:
-                rounding does not decide between memories that a state is as much like.
+            margin: Of the patterns whose correlation is at most this below the highest one, the first counts: rounding
+                does not decide between memories that a state is as much like.
 
         Returns:
             `(index, correlation)`: rows of `patterns`, int32 `(batch,)`, and the correlations with them, `(batch,)`.
@@ -358,7 +358,7 @@ class CDAMRecall(keras.layers.Layer):
         def first(found, number):
             index, value = found
             start, correlation = part(number)
-            near = correlation > (best - margin)[:, None]
+            near = correlation >= (best - margin)[:, None]
             place = ops.argmax(ops.cast(near, "int32"), axis=1)
             new = ops.any(near, axis=1) & (index < 0)
             own = ops.take_along_axis(correlation, place[:, None], axis=1)[:, 0]
