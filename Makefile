@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A new directory each time: runs are never written over.
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
+# Processes among which a suite's files of tests are divided.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The build of an editable install warns of what is meant here: packages beside the one that is installed.
 export PYTHONWARNINGS ?= ignore
@@ -23,9 +26,9 @@ demo: $(VENV)/.run
 test: $(VENV)/.test
 	@for backend in tensorflow jax torch; do \
 		echo "== tests/keras_kuramoto on $$backend"; \
-		KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/keras_kuramoto || exit 1; \
+		KERAS_BACKEND=$$backend $(PYTEST) tests/keras_kuramoto || exit 1; \
 	done
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests/training tests/export
+	KERAS_BACKEND=tensorflow $(PYTEST) tests/training tests/export
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

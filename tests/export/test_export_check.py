@@ -44,7 +44,7 @@ def test_check_fails_on_a_tampered_golden_file(copy, capsys, monkeypatch):
     assert main(["check", str(copy)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert sum("FAILED" in line for line in lines) == 3  # with the last line
-    assert any("FAILED: 5 examples: solution differs in 1 of 80 numbers" in line for line in lines)
+    assert any("FAILED: 5 examples: solution differs in 1 of 80 values" in line for line in lines)
     assert any("FAILED: 1 examples: energy differs" in line for line in lines)
     # Without a compiler the rest is checked, and the result says so.
     assert any(f"SKIPPED: no C compiler ({NO_COMPILER}) was found" in line for line in lines)
