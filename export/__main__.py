@@ -71,11 +71,12 @@ def _check(arguments):
     parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
     parser.add_argument("--against", metavar="RUN_OR_PRESET", help="compare with what this Keras model answers, too")
     options = parser.parse_intermixed_args(arguments)
+    # It reads the warm-up requests, and imports Keras by itself.
+    _use_tensorflow()
     from export.check import check
 
     model = None
     if options.against is not None:
-        _use_tensorflow()
         from training.source import load_model
 
         model = load_model(options.against)
