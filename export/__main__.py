@@ -71,7 +71,7 @@ def _check(arguments):
     parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
     parser.add_argument("--against", metavar="RUN_OR_PRESET", help="compare with what this Keras model answers, too")
     options = parser.parse_intermixed_args(arguments)
-    # It reads the warm-up requests, and imports Keras by itself.
+    # TensorFlow, which reads the warm-up requests, imports Keras by itself.
     _use_tensorflow()
     from export.check import check
 

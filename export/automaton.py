@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from export.golden import Case
-from export.server import Server, asserted, finite, not_empty
+from export.server import Server, asserted, finite, not_empty, one_for_each
 
 
 class AutomatonServer(Server):
@@ -97,10 +97,7 @@ class AutomatonServer(Server):
 
     def _default(self, state, label):
         state = finite("state", not_empty(state, "`state` must hold at least one example. Its shape:"))
-        text = "`label` must have as many entries as there are states. They have:"
-        same = tf.debugging.Assert(tf.shape(label)[0] == tf.shape(state)[0], [text, tf.shape(label)])
-        with tf.control_dependencies([same]):
-            label = _checked_index("label", label, self._num_labels)
+        label = _checked_index("label", one_for_each("label", label, state), self._num_labels)
         return self._named(self._step(state, label))
 
     def _start(self, index):

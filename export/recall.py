@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from export.golden import Case
-from export.server import Server, finite, not_empty
+from export.server import Server, finite, not_empty, one_for_each
 
 
 class RecallServer(Server):
@@ -99,12 +99,9 @@ class RecallServer(Server):
 
     def _answer(self, state, *strengths):
         state = finite("state", not_empty(state, "`state` must hold at least one example. Its shape:"))
-        checked = {}
-        for name, value in zip(self._strengths, strengths):
-            text = f"`{name}` must have as many entries as there are states. They have:"
-            same = tf.debugging.Assert(tf.shape(value)[0] == tf.shape(state)[0], [text, tf.shape(value)])
-            with tf.control_dependencies([same]):
-                checked[name] = finite(name, value)
+        checked = {
+            name: finite(name, one_for_each(name, value, state)) for name, value in zip(self._strengths, strengths)
+        }
         state = self._recall(state, **checked)
         pattern, correlation = self._closest(state)
         return {"state": state, "pattern": pattern, "correlation": correlation}

@@ -85,6 +85,14 @@ def finite(name, value):
     return asserted(value, -largest, largest, f"The values of `{name}` must be finite. They are, lowest and highest:")
 
 
+def one_for_each(name, value, state):
+    """The tensor, and an error with its shape unless its first axis is as long as that of `state`."""
+    text = f"`{name}` must have as many entries as there are states. Its shape:"
+    same = tf.debugging.Assert(tf.shape(value)[0] == tf.shape(state)[0], [text, tf.shape(value)])
+    with tf.control_dependencies([same]):
+        return tf.identity(value)
+
+
 def not_empty(value, text):
     """The tensor, and an error with `text` and its shape if its first axis has no entry."""
     shape = tf.shape(value)

@@ -332,6 +332,9 @@ class CDAMRecall(keras.layers.Layer):
         Returns:
             `(index, correlation)`: rows of `patterns`, int32 `(batch,)`, and the correlations with them, `(batch,)`.
 
+        Raises:
+            ValueError: If the state has another shape or NaN in it, or `margin` is not positive.
+
         Example:
 
         >>> index, correlation = CDAMRecall(np.eye(3)).closest(np.array([[0.1, 0.9, 0.0]]))
