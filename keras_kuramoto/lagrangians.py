@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto._backend import autodiff, precise
 from keras_kuramoto._checks import check_positive
-from keras_kuramoto.ops import _autodiff, _precise
 
 
 class Lagrangian:
@@ -51,7 +51,7 @@ class Lagrangian:
         Returns:
             Tensor of the same shape.
         """
-        return _autodiff.gradient(self, x)
+        return autodiff.gradient(self, x)
 
     def hessian_product(self, x, direction):
         """The Hessian ∂²L/∂x² at `x` times a vector: the derivative of the activation along it.
@@ -63,7 +63,7 @@ class Lagrangian:
         Returns:
             Tensor of the same shape.
         """
-        return _autodiff.hessian_product(self, x, direction)
+        return autodiff.hessian_product(self, x, direction)
 
     def get_config(self):
         """The arguments of the constructor."""
@@ -126,13 +126,13 @@ class TanhLagrangian(Lagrangian):
     """
 
     def __call__(self, x):
-        return ops.sum(_precise.log_cosh(x), axis=-1)
+        return ops.sum(precise.log_cosh(x), axis=-1)
 
     def activation(self, x):
-        return _precise.tanh(x)
+        return precise.tanh(x)
 
     def hessian_product(self, x, direction):
-        g = _precise.tanh(x)
+        g = precise.tanh(x)
         return (1.0 - g) * (1.0 + g) * direction
 
 
@@ -147,7 +147,7 @@ class SigmoidLagrangian(Lagrangian):
     """
 
     def __call__(self, x):
-        return ops.sum(_precise.softplus(x), axis=-1)
+        return ops.sum(precise.softplus(x), axis=-1)
 
     def activation(self, x):
         return ops.sigmoid(x)

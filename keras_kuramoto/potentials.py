@@ -8,7 +8,7 @@ and the potential Φ is an object of this module, or one of your own: a function
 import keras
 from keras import ops
 
-from keras_kuramoto.ops import _autodiff, _precise
+from keras_kuramoto._backend import autodiff, precise
 
 
 class PairPotential:
@@ -58,7 +58,7 @@ class PairPotential:
         Returns:
             Tensor of the shape of `products`.
         """
-        return _autodiff.gradient(lambda products: self.energy(products, weights), products)
+        return autodiff.gradient(lambda products: self.energy(products, weights), products)
 
     def get_config(self):
         """The arguments of the constructor."""
@@ -114,11 +114,11 @@ class SeparablePotential(PairPotential):
 
     def derivative(self, products):
         """φ′ of each entry."""
-        return _autodiff.gradient(self, products)
+        return autodiff.gradient(self, products)
 
     def second_derivative(self, products):
         """φ″ of each entry."""
-        return _autodiff.gradient(self.derivative, products)
+        return autodiff.gradient(self.derivative, products)
 
     def energy(self, products, weights):
         return ops.sum(weights * self(products), axis=-1)
@@ -158,7 +158,7 @@ class SigmoidPotential(SeparablePotential):
     """
 
     def __call__(self, products):
-        return _precise.softplus(products)
+        return precise.softplus(products)
 
     def derivative(self, products):
         return ops.sigmoid(products)
@@ -178,13 +178,13 @@ class TanhPotential(SeparablePotential):
     """
 
     def __call__(self, products):
-        return _precise.log_cosh(products)
+        return precise.log_cosh(products)
 
     def derivative(self, products):
-        return _precise.tanh(products)
+        return precise.tanh(products)
 
     def second_derivative(self, products):
-        slope = _precise.tanh(products)
+        slope = precise.tanh(products)
         return (1.0 - slope) * (1.0 + slope)
 
 

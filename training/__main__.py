@@ -5,10 +5,10 @@ import os
 import pathlib
 import sys
 
-from training import synapses
 from training.cdam.commands import add_commands as add_cdam
 from training.commands import evaluate, prepare_idx, train
 from training.experiments import EXPERIMENTS
+from training.memories import synapses
 from training.quiet import quiet_start
 
 EPILOG = """examples:

@@ -31,16 +31,16 @@ _HOPFIELD = {"hopfield": "run directory of hopfield_mnist, whose network is used
 EXPERIMENTS = {
     "sudoku": Entry("training.sudoku", "SudokuExperiment", "train a Sudoku model"),
     "hopfield_mnist": Entry(
-        "training.hopfield_mnist", "HopfieldExperiment", "train a Hopfield memory to tell digits apart"
+        "training.memories.hopfield_mnist", "HopfieldExperiment", "train a Hopfield memory to tell digits apart"
     ),
     "memory_editing": Entry(
-        "training.memory_editing",
+        "training.memories.memory_editing",
         "EditingExperiment",
         "train oscillators that change what a trained Hopfield memory answers",
         _HOPFIELD,
     ),
     "multiplexing": Entry(
-        "training.multiplexing",
+        "training.memories.multiplexing",
         "MultiplexingExperiment",
         "train threshold units for two tasks, of which the oscillators choose one",
     ),

@@ -18,7 +18,7 @@ from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
 from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
 from keras_kuramoto.layers.natural_frequency import NaturalFrequency
 from keras_kuramoto.ops.encodings import centre_pixels, encode_scalars
-from keras_kuramoto.ops.integrators import AdaptiveSolver
+from keras_kuramoto.solvers import AdaptiveSolver
 
 
 def hopfield(arrays, config, **solver):

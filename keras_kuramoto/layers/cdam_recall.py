@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto._backend.concrete import is_concrete
+from keras_kuramoto._backend.loop import bounded_loop, static_int
 from keras_kuramoto._checks import check_number, check_positive, check_whole
-from keras_kuramoto.ops._backend import bounded_loop, static_int
-from keras_kuramoto.ops._concrete import is_concrete
 from keras_kuramoto.ops.memory_graph import MemoryGraph, memory_graph
 
 # Up to so many memories the matrix M is made in full where it is used.

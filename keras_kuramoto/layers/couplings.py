@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto._backend import autodiff
+from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto.layers.memory import check_connectivity, prepared
-from keras_kuramoto.ops import _autodiff
-from keras_kuramoto.ops._concrete import is_concrete
 from keras_kuramoto.ops._edges import Edges
 from keras_kuramoto.ops.pairs import EdgePairs
 
@@ -465,7 +465,7 @@ class PairCoupling(Coupling):
 
     def _derivative(self, name, x):
         derivative = getattr(self, f"{name}_derivative")
-        return _autodiff.gradient(getattr(self, name), x) if derivative is None else derivative(x)
+        return autodiff.gradient(getattr(self, name), x) if derivative is None else derivative(x)
 
     def _products(self, activations, mu):
         # `@` and not `ops.matmul`, which makes float32 of float64 on PyTorch.

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto._checks import check_whole
 from keras_kuramoto.layers.cdam_recall import CDAMRecall
-from keras_kuramoto.ops._concrete import is_concrete
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")

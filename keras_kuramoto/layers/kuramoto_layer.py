@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_kuramoto._backend.loop import bounded_loop, static_int
 from keras_kuramoto.energies import sum_over_positions, voting_energy_density
 from keras_kuramoto.ops import sphere
-from keras_kuramoto.ops._backend import bounded_loop, static_int
 
 
 def _check_steps(name, value):

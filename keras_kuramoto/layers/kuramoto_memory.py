@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_kuramoto import potentials
+from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto.layers.memory import Memory
 from keras_kuramoto.ops import sphere
-from keras_kuramoto.ops._concrete import is_concrete
 from keras_kuramoto.ops._edges import Edges
 from keras_kuramoto.ops.pairs import AllPairs, EdgePairs
 

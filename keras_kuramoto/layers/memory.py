@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto._checks import check_positive
-from keras_kuramoto.ops._concrete import is_concrete
-from keras_kuramoto.ops.integrators import AdaptiveSolver
+from keras_kuramoto.solvers import AdaptiveSolver
 
 ENERGY_TIMES = 17
 

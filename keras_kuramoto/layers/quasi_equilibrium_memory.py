@@ -5,10 +5,10 @@ import numpy as np
 from keras import ops
 
 from keras_kuramoto import lagrangians, learning_rules
+from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto._checks import check_positive
 from keras_kuramoto.layers.memory import Memory
 from keras_kuramoto.layers.synaptic_memory import count_memories
-from keras_kuramoto.ops._concrete import is_concrete
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_kuramoto.ops._backend import bounded_loop
+from keras_kuramoto._backend.loop import bounded_loop
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")

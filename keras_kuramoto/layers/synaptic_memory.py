@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto._backend.concrete import is_concrete
+from keras_kuramoto._backend.loop import bounded_loop
 from keras_kuramoto._checks import check_positive
-from keras_kuramoto.ops._backend import bounded_loop
-from keras_kuramoto.ops._concrete import is_concrete
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")

@@ -7,15 +7,11 @@ from keras_kuramoto.models.hierarchical_memories import (
 )
 from keras_kuramoto.models.memory_classifier import (
     CoupledClassifier,
-    CuedOscillators,
-    GroupedOscillators,
     HopfieldClassifier,
     MemoryClassifier,
-    TrainedOscillators,
 )
 from keras_kuramoto.models.sudoku import (
     AKOrNSudoku,
-    BoardEncoding,
     SudokuModel,
     TransformerSudoku,
     akorn_sudoku,
@@ -28,14 +24,10 @@ from keras_kuramoto.models.sudoku import (
 
 __all__ = [
     "AKOrNSudoku",
-    "BoardEncoding",
     "CoupledClassifier",
-    "CuedOscillators",
-    "GroupedOscillators",
     "HopfieldClassifier",
     "MemoryClassifier",
     "SudokuModel",
-    "TrainedOscillators",
     "TransformerSudoku",
     "akorn_sudoku",
     "deep_oscillators",

@@ -7,8 +7,7 @@ from keras import ops
 
 from keras_kuramoto.layers.hopfield_kuramoto_memory import HopfieldKuramotoMemory
 from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
-from keras_kuramoto.ops import sphere
-from keras_kuramoto.ops.encodings import centre_pixels, encode_scalars
+from keras_kuramoto.layers.initial_state import InitialState
 
 
 class MemoryClassifier(keras.Model):
@@ -155,173 +154,6 @@ class HopfieldClassifier(MemoryClassifier):
         return _HopfieldNetwork(arguments)
 
 
-class InitialState(keras.layers.Layer):
-    """Base class of the layers that make the initial oscillators μ(0) of a `CoupledClassifier`.
-
-    Args:
-        oscillator_dim: D ≥ 2, the number of components of an oscillator.
-        **kwargs: As for `keras.layers.Layer`.
-    """
-
-    def __init__(self, oscillator_dim, **kwargs):
-        super().__init__(autocast=False, **kwargs)
-        self.oscillator_dim = sphere.check_oscillator_dim(oscillator_dim, "oscillator_dim")
-
-    def inputs(self, image_shape):
-        """The inputs of the model that it is called with after x: their shapes without the batch, by name."""
-        return {}
-
-    def compute_output_shape(self, x_shape, *input_shapes):
-        return (*x_shape, self.oscillator_dim)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(oscillator_dim=self.oscillator_dim)
-        return config
-
-
-@keras.saving.register_keras_serializable(package="keras_kuramoto")
-class TrainedOscillators(InitialState):
-    """Initial oscillators μ(0) that are trained, the same for every example.
-
-    Args:
-        oscillator_dim: D ≥ 2, the number of components of an oscillator.
-        **kwargs: As for `keras.layers.Layer`.
-
-    Call arguments:
-        x: The threshold units `(batch, N)`, for their number.
-
-    Returns:
-        Unit vectors `(batch, N, D)`.
-
-    Example:
-
-    >>> TrainedOscillators(3)(ops.zeros((2, 5))).shape
-    (2, 5, 3)
-    """
-
-    def build(self, x_shape):
-        # Their lengths have no effect. Near 1, a change by the learning rate is a change of direction as large.
-        self.oscillators = self.add_weight(
-            name="oscillators",
-            shape=(x_shape[-1], self.oscillator_dim),
-            initializer=keras.initializers.RandomNormal(stddev=self.oscillator_dim**-0.5),
-            autocast=False,
-        )
-
-    def call(self, x):
-        mu = sphere.normalize(ops.convert_to_tensor(self.oscillators))
-        return ops.broadcast_to(mu, (ops.shape(x)[0], *mu.shape))
-
-
-@keras.saving.register_keras_serializable(package="keras_kuramoto")
-class CuedOscillators(InitialState):
-    """Initial oscillators μ(0) that hold an image: its pixels are their scalar products with the first one (Eq. 36).
-
-    The oscillators that are left are trained, the same for every example.
-
-    Args:
-        oscillator_dim: D ≥ 2, the number of components of an oscillator.
-        mean: Mean of the pixels of the training images, which becomes the scalar product 0. The pixel 1 becomes 1.
-        **kwargs: As for `keras.layers.Layer`.
-
-    Call arguments:
-        x: The threshold units `(batch, N)`, for their number.
-        cue: The images `(batch, height, width)`, with fewer pixels than N.
-
-    Returns:
-        Unit vectors `(batch, N, D)`.
-
-    Raises:
-        ValueError: If there are as many pixels as oscillators or more, or `mean` is not from 0 to below 1.
-
-    Example:
-
-    >>> CuedOscillators(3, mean=0.3)(ops.zeros((2, 9)), ops.zeros((2, 2, 3))).shape
-    (2, 9, 3)
-
-    Reference: Binding threshold units with artificial oscillatory neurons, 2025, Appendix C and F.4.
-    """
-
-    def __init__(self, oscillator_dim, mean, **kwargs):
-        super().__init__(oscillator_dim, **kwargs)
-        if not 0 <= mean < 1:
-            raise ValueError(f"`mean` must be from 0 to below 1, as the mean of pixels is. Received {mean!r}.")
-        self.mean = float(mean)
-
-    def inputs(self, image_shape):
-        return {"cue": image_shape}
-
-    def build(self, x_shape, cue_shape):
-        left = x_shape[-1] - 1 - math.prod(cue_shape[1:])
-        if left < 0:
-            raise ValueError(
-                f"{x_shape[-1]} oscillators hold at most {x_shape[-1] - 1} pixels. Received images of the shape "
-                f"{tuple(cue_shape)[1:]}."
-            )
-        self.rest = TrainedOscillators(self.oscillator_dim, name="rest", dtype=self.dtype_policy) if left else None
-        if self.rest is not None:
-            self.rest.build((None, left))
-
-    def call(self, x, cue):
-        pixels = ops.cast(ops.reshape(cue, (-1, math.prod(cue.shape[1:]))), self.variable_dtype)
-        mu = encode_scalars(centre_pixels(pixels, mean=self.mean, scale=1 - self.mean), self.oscillator_dim)
-        return mu if self.rest is None else ops.concatenate([mu, self.rest(x[:, mu.shape[1] :])], axis=1)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(mean=self.mean)
-        return config
-
-
-@keras.saving.register_keras_serializable(package="keras_kuramoto")
-class GroupedOscillators(InitialState):
-    """Initial oscillators μ(0) in two groups, each with one direction, and a given scalar product of the two.
-
-    Args:
-        oscillator_dim: D ≥ 2, the number of components of an oscillator.
-        first: Number of oscillators of the first group; the others are the second one.
-        **kwargs: As for `keras.layers.Layer`.
-
-    Call arguments:
-        x: The threshold units `(batch, N)`, for their number.
-        alignment: The scalar product of an oscillator of one group and one of the other, `(batch,)` in [0, 1].
-
-    Returns:
-        Unit vectors `(batch, N, D)`.
-
-    Example:
-
-    >>> GroupedOscillators(3, first=2)(ops.zeros((1, 5)), ops.array([0.6])).shape
-    (1, 5, 3)
-
-    Reference: Binding threshold units with artificial oscillatory neurons, 2025, Example 4.
-    """
-
-    def __init__(self, oscillator_dim, first, **kwargs):
-        super().__init__(oscillator_dim, **kwargs)
-        if not isinstance(first, int) or first < 1:
-            raise ValueError(f"`first` must be an integer of at least 1. Received {first!r}.")
-        self.first = first
-
-    def inputs(self, image_shape):
-        return {"alignment": ()}
-
-    def build(self, x_shape, alignment_shape):
-        if x_shape[-1] <= self.first:
-            raise ValueError(f"`first` must be below {x_shape[-1]}, the number of oscillators. Received {self.first}.")
-
-    def call(self, x, alignment):
-        pair = encode_scalars(ops.cast(ops.reshape(alignment, (-1, 1)), self.compute_dtype), self.oscillator_dim)
-        # Not `ops.repeat`, which takes no list on PyTorch.
-        return ops.take(pair, [0] * self.first + [1] * (x.shape[-1] - self.first), axis=1)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(first=self.first)
-        return config
-
-
 class _CoupledNetwork(_HopfieldNetwork):
     def __init__(self, arguments):
         super().__init__(arguments)
@@ -369,6 +201,7 @@ class CoupledClassifier(MemoryClassifier):
     >>> from keras_kuramoto.layers.couplings import LowRankCoupling
     >>> from keras_kuramoto.layers.dense_connectivity import SymmetricDenseConnectivity
     >>> from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
+    >>> from keras_kuramoto.layers.trained_oscillators import TrainedOscillators
     >>> memory = HopfieldKuramotoMemory(
     ...     HopfieldMemory(SymmetricDenseConnectivity()), KuramotoMemory("relu"), LowRankCoupling(0.01)
     ... )

@@ -1,8 +1,7 @@
-"""Pure functions on tensors: the sphere, loops, integrators, sums over graphs, encodings, position angles."""
+"""Pure functions on tensors: the sphere, loops, sums over graphs, encodings, position angles."""
 
-from keras_kuramoto.ops._backend import bounded_loop
+from keras_kuramoto._backend.loop import bounded_loop
 from keras_kuramoto.ops.encodings import centre_pixels, decode_scalars, encode_scalars, random_rotation
-from keras_kuramoto.ops.integrators import TABLEAUS, AdaptiveSolver, FixedStepSolver, Solution, Tableau
 from keras_kuramoto.ops.memory_graph import MemoryGraph, memory_graph
 from keras_kuramoto.ops.pairs import AllPairs, EdgePairs
 from keras_kuramoto.ops.positions import axial_angles, harmonic_angles
@@ -16,14 +15,9 @@ from keras_kuramoto.ops.sphere import (
 )
 
 __all__ = [
-    "TABLEAUS",
-    "AdaptiveSolver",
     "AllPairs",
     "EdgePairs",
-    "FixedStepSolver",
     "MemoryGraph",
-    "Solution",
-    "Tableau",
     "axial_angles",
     "bounded_loop",
     "centre_pixels",

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto.ops import sphere
-from keras_kuramoto.ops._concrete import is_concrete
 
 
 def encode_scalars(values, dim):

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from keras import ops
 
-from keras_kuramoto.ops._backend import bounded_loop
+from keras_kuramoto._backend.loop import bounded_loop
 
 # With fewer of all pairs joined by an edge than this, sums along the edges are faster than matrix products. Measured on
 # two CPU cores with TensorFlow's XLA, graphs of 1,094 nodes, 10 examples.

@@ -15,17 +15,12 @@ from export.check import check
 from export.classifier import ClassifierServer
 from export.golden import load_cases, save_cases
 from export.serving import read_warmup
-from keras_kuramoto.layers import SymmetricDenseConnectivity
+from keras_kuramoto.layers import CuedOscillators, GroupedOscillators, SymmetricDenseConnectivity
 from keras_kuramoto.layers.couplings import LowRankCoupling
 from keras_kuramoto.layers.hopfield_kuramoto_memory import HopfieldKuramotoMemory
 from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
 from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
-from keras_kuramoto.models.memory_classifier import (
-    CoupledClassifier,
-    CuedOscillators,
-    GroupedOscillators,
-    HopfieldClassifier,
-)
+from keras_kuramoto.models.memory_classifier import CoupledClassifier, HopfieldClassifier
 
 
 def hopfield():

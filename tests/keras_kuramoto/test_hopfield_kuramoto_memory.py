@@ -20,7 +20,7 @@ from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
 from keras_kuramoto.layers.lateral_connectivity import LateralConnectivity
 from keras_kuramoto.layers.natural_frequency import NaturalFrequency
 from keras_kuramoto.models import hierarchical_memories
-from keras_kuramoto.ops.integrators import FixedStepSolver
+from keras_kuramoto.solvers import FixedStepSolver
 
 N, D = 6, 3
 EDGES = [[0, 1], [2, 1], [2, 3], [3, 5], [4, 5], [0, 5]]

@@ -13,7 +13,7 @@ from keras_kuramoto import lagrangians
 from keras_kuramoto.layers.dense_connectivity import DenseConnectivity, SymmetricDenseConnectivity
 from keras_kuramoto.layers.hierarchical_connectivity import HierarchicalConnectivity, HierarchicalConvConnectivity
 from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
-from keras_kuramoto.ops.integrators import AdaptiveSolver, FixedStepSolver
+from keras_kuramoto.solvers import AdaptiveSolver, FixedStepSolver
 
 DENSE = ["relu", "tanh", "sigmoid"]
 IMAGES = {"shapes": [(4, 5, 1), (2, 3, 2), (3,)], "kernel_sizes": [3, None], "strides": [2, None]}

@@ -15,8 +15,8 @@ from backend_helpers import (
 )
 from keras import ops
 
-from keras_kuramoto.ops.integrators import TABLEAUS, AdaptiveSolver, FixedStepSolver, Tableau
 from keras_kuramoto.ops.sphere import normalize
+from keras_kuramoto.solvers import TABLEAUS, AdaptiveSolver, FixedStepSolver, Tableau
 
 
 def rotation(t, y):

@@ -14,7 +14,7 @@ from keras_kuramoto import potentials
 from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
 from keras_kuramoto.layers.natural_frequency import NaturalFrequency
 from keras_kuramoto.ops import encodings
-from keras_kuramoto.ops.integrators import AdaptiveSolver, FixedStepSolver
+from keras_kuramoto.solvers import AdaptiveSolver, FixedStepSolver
 
 N, D = 6, 3
 RING = networkx.watts_strogatz_graph(N, 2, 0.3, seed=0)

@@ -14,6 +14,7 @@ from keras_kuramoto.layers import (
     GTA,
     AbsoluteEncoding,
     AttentionConnectivity,
+    BoardEncoding,
     ConvConnectivity,
     DenseConnectivity,
     FixedKernelConnectivity,
@@ -30,7 +31,6 @@ from keras_kuramoto.layers import (
     gaussian_kernel,
     random_kernel,
 )
-from keras_kuramoto.models import BoardEncoding
 
 TOKENS, IMAGE = (6, 8), (4, 5, 8)
 

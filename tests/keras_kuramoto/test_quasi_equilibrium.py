@@ -12,7 +12,7 @@ from keras_kuramoto import learning_rules
 from keras_kuramoto.lagrangians import FunctionLagrangian, SoftmaxLagrangian
 from keras_kuramoto.layers.quasi_equilibrium_memory import HebbianMemory, QuasiEquilibriumMemory
 from keras_kuramoto.layers.synaptic_memory import SynapticMemory
-from keras_kuramoto.ops.integrators import FixedStepSolver
+from keras_kuramoto.solvers import FixedStepSolver
 
 NUM_MEMORIES, SIZE = 3, 5
 EULER = FixedStepSolver("euler", num_steps=1)

@@ -11,7 +11,7 @@ from keras import ops
 from keras_kuramoto import learning_rules
 from keras_kuramoto.layers.cdam_recall import CDAMRecall
 from keras_kuramoto.layers.synaptic_memory import SynapticMemory
-from keras_kuramoto.ops.integrators import FixedStepSolver
+from keras_kuramoto.solvers import FixedStepSolver
 
 
 @pytest.fixture(scope="module")

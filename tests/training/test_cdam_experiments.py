@@ -7,11 +7,11 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from training import synapses
 from training.__main__ import main
 from training.cdam import automaton, communities, miyashita, sequence, simulation
 from training.cdam.commands import add_commands
 from training.cdam.frames import moving_scene, read_frames
+from training.memories import synapses
 
 
 def prepare(*arguments):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.__main__ import main
-from training.edits import EDITS
+from training.memories.edits import EDITS
 from training.source import load_model
 
 

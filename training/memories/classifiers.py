@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from keras_kuramoto.ops.integrators import AdaptiveSolver, FixedStepSolver
+from keras_kuramoto.solvers import AdaptiveSolver, FixedStepSolver
 from training.datasets.images import load
 from training.loop import BatchRunner, Experiment, shuffled_rows
 from training.optimizers import decaying_lion

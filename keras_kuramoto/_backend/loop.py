@@ -1,7 +1,6 @@
 """The bounded loop: one loop, differentiable in reverse, with a body for each Keras backend.
 
-This module and `_adjoint` are the only ones of the library that import a backend. `keras.ops.while_loop` has no reverse
-mode on JAX, and `keras.ops.fori_loop` and `keras.ops.scan` have none under XLA on TensorFlow, so no single function of
+`keras.ops.while_loop` has no reverse mode on JAX, and `keras.ops.fori_loop` and `keras.ops.scan` have none under XLA on TensorFlow, so no single function of
 `keras.ops` can train on a TPU with every backend.
 """
 

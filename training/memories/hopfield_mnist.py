@@ -7,9 +7,9 @@ import numpy as np
 from keras_kuramoto.layers.dense_connectivity import SymmetricDenseConnectivity
 from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
 from keras_kuramoto.models.memory_classifier import HopfieldClassifier
-from training.classifiers import ClassifierExperiment, ClassifierOptions, share
-from training.edits import EDITS
-from training.plots import accuracy_figure, energy_figure
+from training.memories.classifiers import ClassifierExperiment, ClassifierOptions, share
+from training.memories.edits import EDITS
+from training.memories.plots import accuracy_figure, energy_figure
 
 # Examples whose energy is drawn.
 _DRAWN = 20

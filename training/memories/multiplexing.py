@@ -16,14 +16,15 @@ import tensorflow as tf
 
 from keras_kuramoto.layers.couplings import GatingCoupling
 from keras_kuramoto.layers.dense_connectivity import SymmetricDenseConnectivity
+from keras_kuramoto.layers.grouped_oscillators import GroupedOscillators
 from keras_kuramoto.layers.hierarchical_connectivity import HierarchicalConnectivity
 from keras_kuramoto.layers.hopfield_kuramoto_memory import HopfieldKuramotoMemory
 from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
 from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
-from keras_kuramoto.models.memory_classifier import CoupledClassifier, GroupedOscillators
+from keras_kuramoto.models.memory_classifier import CoupledClassifier
 from keras_kuramoto.potentials import SeparablePotential
-from training.classifiers import ClassifierExperiment, ClassifierOptions, share
-from training.plots import accuracy_figure, energy_figure, gram_figure
+from training.memories.classifiers import ClassifierExperiment, ClassifierOptions, share
+from training.memories.plots import accuracy_figure, energy_figure, gram_figure
 
 # Examples whose energy is drawn.
 _DRAWN = 20

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto._backend.adjoint import adjoint_loop, zeros_per_example
 from keras_kuramoto._checks import check_whole
-from keras_kuramoto.ops._adjoint import adjoint_loop, zeros_per_example
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,18 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_kuramoto.layers.couplings import LowRankCoupling
+from keras_kuramoto.layers.cued_oscillators import CuedOscillators
 from keras_kuramoto.layers.hopfield_kuramoto_memory import HopfieldKuramotoMemory
 from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
 from keras_kuramoto.layers.natural_frequency import NaturalFrequency
-from keras_kuramoto.models.memory_classifier import (
-    CoupledClassifier,
-    CuedOscillators,
-    HopfieldClassifier,
-    TrainedOscillators,
-)
-from training.classifiers import ClassifierExperiment, ClassifierOptions, share
-from training.edits import EDITS
-from training.plots import accuracy_figure, energy_figure, gram_figure
+from keras_kuramoto.layers.trained_oscillators import TrainedOscillators
+from keras_kuramoto.models.memory_classifier import CoupledClassifier, HopfieldClassifier
+from training.memories.classifiers import ClassifierExperiment, ClassifierOptions, share
+from training.memories.edits import EDITS
+from training.memories.plots import accuracy_figure, energy_figure, gram_figure
 from training.source import load_model
 
 # Examples whose energy is drawn.
