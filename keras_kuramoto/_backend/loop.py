@@ -1,7 +1,7 @@
 """The bounded loop: one loop, differentiable in reverse, with a body for each Keras backend.
 
-`keras.ops.while_loop` has no reverse mode on JAX, and `keras.ops.fori_loop` and `keras.ops.scan` have none under XLA on TensorFlow, so no single function of
-`keras.ops` can train on a TPU with every backend.
+`keras.ops.while_loop` has no reverse mode on JAX, and `keras.ops.fori_loop` and `keras.ops.scan` have none under XLA on
+TensorFlow, so no single function of `keras.ops` can train on a TPU with every backend.
 """
 
 import keras

@@ -25,7 +25,8 @@ class Connectivity(Layer):
     >>> [float(value) for value in Ring()(ops.convert_to_tensor([[1.0, 0.0, 0.0, 0.0]]))[0]]
     [0.0, 1.0, 0.0, 1.0]
 
-    Reference: Miyato et al., ICLR 2025, Eq. 2; Binding threshold units with artificial oscillatory neurons, 2025, Eq. 6.
+    Reference: Miyato et al., ICLR 2025, Eq. 2; Binding threshold units with artificial oscillatory neurons, 2025,
+    Eq. 6.
     """
 
     symmetric = False
