@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_kuramoto.models import akorn_sudoku
+from keras_kuramoto.models import SudokuModel
 
 
 def product_flops(channels, tokens, length, steps):
@@ -75,7 +75,7 @@ def main():
     board = tf.constant(rng.integers(0, 10, (options.batch_size, 9, 9)), tf.int32)
     solution = tf.constant(rng.integers(0, 9, (options.batch_size, 9, 9)), tf.int32)
     noise = tf.random.normal((options.batch_size, 9, 9, options.channels))
-    model = akorn_sudoku(channels=options.channels)
+    model = SudokuModel.from_preset("sudoku9_paper", load_weights=False, channels=options.channels)
     forward, train = make_functions(model, options.steps)
     flops = product_flops(options.channels, options.batch_size * 81, 81, options.steps)
     rows = {

@@ -40,7 +40,7 @@ def export_model(model, directory, version=None, name=None, **limits):
 
     Example:
 
-    >>> export_model(sudoku_from_preset("sudoku9_small", trained=True), "served/sudoku").name
+    >>> export_model(SudokuModel.from_preset("sudoku9_small"), "served/sudoku").name
     '1'
     """
     if name is not None:

@@ -32,7 +32,7 @@ def server_for(model, **limits):
 
     Example:
 
-    >>> server_for(sudoku_from_preset("sudoku4_quick"), max_steps=64).kind
+    >>> server_for(SudokuModel.from_preset("sudoku4_quick", load_weights=False), max_steps=64).kind
     'sudoku'
     """
     for kind, server in SERVERS.items():

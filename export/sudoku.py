@@ -82,7 +82,7 @@ class SudokuServer(Server):
 
     Example:
 
-    >>> server = SudokuServer(sudoku_from_preset("sudoku4_quick"))
+    >>> server = SudokuServer(SudokuModel.from_preset("sudoku4_quick", load_weights=False))
     >>> server.functions["solve_steps"](tf.zeros((1, 4, 4), tf.int32), tf.constant([32]))["solution"].shape
     TensorShape([1, 4, 4])
     """
@@ -118,7 +118,7 @@ class SudokuServer(Server):
     def description(self):
         return {
             "board_size": self.board_size,
-            "num_steps": self.model.arguments["num_steps"],
+            "num_steps": self.model.num_steps,
             "max_steps": self.max_steps,
             "max_samples": self.max_samples,
         }
@@ -131,7 +131,7 @@ class SudokuServer(Server):
 
         cases = [Case("serving_default", {"board": boards})]
         if self.model.has_energy:
-            most = max(1, min(16, self.model.arguments["num_steps"]))
+            most = max(1, min(16, self.model.num_steps))
             cases += [
                 Case("solve_steps", {"board": boards, "num_steps": numbers(most, 1, (most + 1) // 2, most, 2)}),
                 # The first board has more samples than run in one go.

@@ -5,7 +5,7 @@ import pathlib
 import keras
 
 from keras_kuramoto.layers import CDAMRecall, FiniteAutomaton
-from keras_kuramoto.models import MemoryClassifier, SudokuModel, sudoku_from_preset, sudoku_presets
+from keras_kuramoto.models import MemoryClassifier, SudokuModel
 from training.runs import RunDirectory
 
 MODELS = (SudokuModel, MemoryClassifier)
@@ -41,10 +41,10 @@ def load_model(source):
             raise ValueError(f"'{path}' {state}: it holds no {run.model.name}.")
         path = run.model
     elif not path.exists():
-        if str(source) in sudoku_presets():
-            return sudoku_from_preset(str(source), trained=True)
+        if str(source) in SudokuModel.presets:
+            return SudokuModel.from_preset(str(source))
         raise ValueError(
-            f"'{source}' is neither a run directory, nor a .keras file, nor a preset ({', '.join(sudoku_presets())})."
+            f"'{source}' is neither a run directory, nor a .keras file, nor a preset ({', '.join(SudokuModel.presets)})."
         )
     try:
         model = keras.saving.load_model(path)

@@ -202,19 +202,21 @@ def sudoku_model(weights, config):
         blocks=config.get("L", 1),
         step_size=prototype.step_size,
     )
-    _assign(model.network.embedding.embeddings, _get(weights, "embedding.weight"))
+    _assign(model.digits.embeddings, _get(weights, "embedding.weight"))
     for index, block in enumerate(model.network.blocks):
         part = _part(weights, f"layers.{index}.")
-        _assign_kuramoto_layer(block["kuramoto"], _part(part, "0."), channels)
+        _assign_kuramoto_layer(block.kuramoto, _part(part, "0."), channels)
         _assign_readout(
-            block["readout"],
+            block.readout,
             _kernel(part, "1.0.invconv.weight"),
             _get(part, "1.0.invconv.bias"),
             _get(part, "1.0.bias"),
         )
-        for name, source in (("hidden", "1.1.fn.fn.0.fn.2"), ("residual", "1.1.fn.fn.1.fn.2"), ("stimuli", "1.2.fn.2")):
-            _assign(block[name].kernel, _kernel(part, f"{source}.weight"))
-            _assign(block[name].bias, _get(part, f"{source}.bias"))
-    _assign(model.network.head.kernel, _kernel(weights, "out.1.weight"))
-    _assign(model.network.head.bias, _get(weights, "out.1.bias"))
+        residual, _, stimuli = block.network.layers
+        _, hidden, _, output = residual.layer.layers
+        for layer, source in ((hidden, "1.1.fn.fn.0.fn.2"), (output, "1.1.fn.fn.1.fn.2"), (stimuli, "1.2.fn.2")):
+            _assign(layer.kernel, _kernel(part, f"{source}.weight"))
+            _assign(layer.bias, _get(part, f"{source}.bias"))
+    _assign(model.head.kernel, _kernel(weights, "out.1.weight"))
+    _assign(model.head.bias, _get(weights, "out.1.bias"))
     return model

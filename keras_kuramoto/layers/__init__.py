@@ -31,8 +31,10 @@ from keras_kuramoto.layers.hopfield_kuramoto_memory import HopfieldKuramotoMemor
 from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
 from keras_kuramoto.layers.initial_oscillators import InitialOscillators
 from keras_kuramoto.layers.initial_state import InitialState
+from keras_kuramoto.layers.kuramoto_block import KuramotoBlock
 from keras_kuramoto.layers.kuramoto_layer import KuramotoLayer
 from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
+from keras_kuramoto.layers.kuramoto_network import KuramotoNetwork
 from keras_kuramoto.layers.lateral_connectivity import LateralConnectivity
 from keras_kuramoto.layers.layer import Layer, StateLayer
 from keras_kuramoto.layers.memory import Memory
@@ -41,9 +43,11 @@ from keras_kuramoto.layers.oscillator_readout import OscillatorReadout
 from keras_kuramoto.layers.position_encoding import GTA, AbsoluteEncoding, PositionEncoding, RotaryEncoding
 from keras_kuramoto.layers.quasi_equilibrium_memory import HebbianMemory, QuasiEquilibriumMemory
 from keras_kuramoto.layers.repeat import Repeat
+from keras_kuramoto.layers.residual import Residual
 from keras_kuramoto.layers.synaptic_memory import SynapticMemory
 from keras_kuramoto.layers.trained_oscillators import TrainedOscillators
 from keras_kuramoto.layers.transformer_block import TransformerBlock
+from keras_kuramoto.layers.transition import SharedTransition, StimuliTransition, Transition
 
 __all__ = [
     "GTA",
@@ -70,8 +74,10 @@ __all__ = [
     "HopfieldMemory",
     "InitialOscillators",
     "InitialState",
+    "KuramotoBlock",
     "KuramotoLayer",
     "KuramotoMemory",
+    "KuramotoNetwork",
     "LateralConnectivity",
     "Layer",
     "LowRankCoupling",
@@ -84,14 +90,18 @@ __all__ = [
     "PositionEncoding",
     "QuasiEquilibriumMemory",
     "Repeat",
+    "Residual",
     "RotaryEncoding",
+    "SharedTransition",
     "StateLayer",
+    "StimuliTransition",
     "SymmetricAttentionConnectivity",
     "SymmetricConvConnectivity",
     "SymmetricDenseConnectivity",
     "SynapticMemory",
     "TrainedOscillators",
     "TransformerBlock",
+    "Transition",
     "gaussian_kernel",
     "random_kernel",
 ]

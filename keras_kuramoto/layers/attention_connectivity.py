@@ -5,11 +5,12 @@ import math
 import keras
 from keras import ops
 
+from keras_kuramoto.layers.connectivity import Connectivity
 from keras_kuramoto.layers.position_encoding import PositionEncoding
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class AttentionConnectivity(keras.layers.Layer):
+class AttentionConnectivity(Connectivity):
     """Multi-head self-attention as coupling, Eq. 8: Jᵢⱼ depends on the oscillators themselves.
 
     Queries, keys and values are linear in the oscillators' channels, so that the components of different oscillators
@@ -65,8 +66,8 @@ class AttentionConnectivity(keras.layers.Layer):
             )
         self._check_grid(input_shape)
         self._create_projections(channels)
-        if self.position_encoding is not None:
-            self.position_encoding.build_for(input_shape[1:-1], channels, channels // self.heads)
+        if self.position_encoding is not None and not self.position_encoding.built:
+            self.position_encoding.build((*input_shape[:-1], self.heads, channels // self.heads))
 
     def _create_projections(self, channels):
         self.qkv_kernel = self.add_weight(
@@ -93,13 +94,14 @@ class AttentionConnectivity(keras.layers.Layer):
             )
 
     def _query_key_value(self, tokens):
-        qkv = ops.matmul(tokens, self.qkv_kernel)
+        # `@` and not `ops.matmul`, here and below, which makes float32 of float64 on PyTorch.
+        qkv = tokens @ ops.convert_to_tensor(self.qkv_kernel)
         if self.use_bias:
             qkv = qkv + self.qkv_bias
         return ops.split(qkv, 3, axis=-1)
 
     def _project_output(self, x):
-        x = ops.matmul(x, self.output_kernel)
+        x = x @ ops.convert_to_tensor(self.output_kernel)
         return x + self.output_bias if self.use_bias else x
 
     def call(self, x):
@@ -120,30 +122,12 @@ class AttentionConnectivity(keras.layers.Layer):
             query, key, value = encoding.encode_heads(query, key, value, grid)
         # With the heads before the positions throughout, and the scale on the queries, this is faster on a CPU than
         # `ops.dot_product_attention`, which takes the positions first.
-        scores = ops.matmul(query * (channels // self.heads) ** -0.5, ops.swapaxes(key, -1, -2))
-        output = ops.matmul(ops.softmax(scores), value)
+        scores = (query * (channels // self.heads) ** -0.5) @ ops.swapaxes(key, -1, -2)
+        output = ops.softmax(scores) @ value
         if encoding is not None:
             output = encoding.decode_heads(output, grid)
         output = ops.transpose(output, (0, 2, 1, 3))
         return ops.reshape(self._project_output(ops.reshape(output, (-1, channels))), shape)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            heads=self.heads,
-            position_encoding=keras.saving.serialize_keras_object(self.position_encoding),
-            use_bias=self.use_bias,
-            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
-        )
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        encoding = keras.saving.deserialize_keras_object(config["position_encoding"])
-        return cls(**{**config, "position_encoding": encoding})
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -177,11 +161,11 @@ class SymmetricAttentionConnectivity(AttentionConnectivity):
             self.output_bias = self.add_weight(name="output_bias", shape=(channels,), initializer="zeros")
 
     def _query_key_value(self, tokens):
-        shared = ops.matmul(tokens, self.query_key_kernel)
+        shared = tokens @ ops.convert_to_tensor(self.query_key_kernel)
         if self.use_bias:
             shared = shared + self.query_key_bias
-        return shared, shared, ops.matmul(tokens, self.value_kernel)
+        return shared, shared, tokens @ ops.convert_to_tensor(self.value_kernel)
 
     def _project_output(self, x):
-        x = ops.matmul(x, ops.transpose(self.value_kernel))
+        x = x @ ops.transpose(self.value_kernel)
         return x + self.output_bias if self.use_bias else x

@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
+from keras_kuramoto.layers.layer import StateLayer
 from keras_kuramoto.ops import sphere
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class InitialOscillators(keras.layers.Layer):
+class InitialOscillators(StateLayer):
     """Oscillators that start at their stimuli where something is known, and anywhere on the sphere elsewhere.
 
     Args:
@@ -36,7 +37,7 @@ class InitialOscillators(keras.layers.Layer):
     """
 
     def __init__(self, oscillator_dim, seed=None, **kwargs):
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.oscillator_dim = sphere.check_oscillator_dim(oscillator_dim)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -62,8 +63,3 @@ class InitialOscillators(keras.layers.Layer):
 
     def compute_output_shape(self, c_shape, known_shape=None, noise_shape=None):
         return tuple(c_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(oscillator_dim=self.oscillator_dim, seed=self.seed)
-        return config

@@ -4,18 +4,14 @@ import keras
 from keras import ops
 
 from keras_kuramoto._backend.loop import bounded_loop, static_int
+from keras_kuramoto._checks import check_whole
 from keras_kuramoto.energies import sum_over_positions, voting_energy_density
+from keras_kuramoto.layers.layer import StateLayer, exactly
 from keras_kuramoto.ops import sphere
 
 
-def _check_steps(name, value):
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"`{name}` must be an integer of at least 0. Received {value!r}.")
-    return value
-
-
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class KuramotoLayer(keras.layers.Layer):
+class KuramotoLayer(StateLayer):
     """Oscillators on the sphere that turn, follow stimuli and pull at each other: Eq. 2, 4 and 5 of the AKOrN paper.
 
     One step, for the unit vectors xᵢ with stimuli cᵢ, natural frequencies Ωᵢ and a coupling J, is
@@ -95,8 +91,7 @@ class KuramotoLayer(keras.layers.Layer):
         remat=False,
         **kwargs,
     ):
-        # The state stays in the variables' dtype: the connectivity casts for itself.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         for name, layer, optional in (
             ("connectivity", connectivity, False),
             ("natural_frequency", natural_frequency, True),
@@ -115,7 +110,7 @@ class KuramotoLayer(keras.layers.Layer):
         self.connectivity = connectivity
         self.oscillator_dim = sphere.check_oscillator_dim(oscillator_dim)
         self.natural_frequency = natural_frequency
-        self.num_steps = _check_steps("num_steps", num_steps)
+        self.num_steps = check_whole("num_steps", num_steps, 0)
         self.step_size = float(step_size)
         self.train_step_size = train_step_size
         self.stimuli_normalization = stimuli_normalization
@@ -138,13 +133,7 @@ class KuramotoLayer(keras.layers.Layer):
         if len(shape) != len(x_shape) or any(a != b and None not in (a, b) for a, b in zip(shape, x_shape)):
             raise ValueError(f"`connectivity` must keep the shape of the oscillators. It maps {x_shape} to {shape}.")
         self.gamma = self.add_weight(
-            name="step_size",
-            shape=(),
-            # Not `keras.initializers.Constant`, which rounds to float32 also where the layer computes in float64.
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(self.step_size, dtype=dtype),
-            trainable=self.train_step_size,
-            # `autocast=False` of the layer does not reach a variable that is read outside of any other layer's call.
-            autocast=False,
+            name="step_size", shape=(), initializer=exactly(self.step_size), trainable=self.train_step_size
         )
 
     def coupling(self, x):
@@ -215,12 +204,12 @@ class KuramotoLayer(keras.layers.Layer):
 
     def call(self, x, c, num_steps=None, return_energy=False, max_steps=None):
         if max_steps is not None:
-            _check_steps("max_steps", max_steps)
+            check_whole("max_steps", max_steps, 0)
         if num_steps is None:
             num_steps = self.num_steps
         per_example = None
         if isinstance(num_steps, int):
-            _check_steps("num_steps", num_steps)
+            check_whole("num_steps", num_steps, 0)
         else:
             given, num_steps = num_steps, ops.convert_to_tensor(num_steps)
             if not keras.backend.is_int_dtype(num_steps.dtype):
@@ -275,28 +264,3 @@ class KuramotoLayer(keras.layers.Layer):
 
     def compute_output_shape(self, x_shape, c_shape):
         return tuple(x_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        serialize = keras.saving.serialize_keras_object
-        config.update(
-            connectivity=serialize(self.connectivity),
-            oscillator_dim=self.oscillator_dim,
-            natural_frequency=serialize(self.natural_frequency),
-            num_steps=self.num_steps,
-            step_size=self.step_size,
-            train_step_size=self.train_step_size,
-            stimuli_normalization=serialize(self.stimuli_normalization),
-            project=self.project,
-            normalize=self.normalize,
-            energy_density=serialize(self.energy_density),
-            remat=self.remat,
-        )
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        for name in ("connectivity", "natural_frequency", "stimuli_normalization", "energy_density"):
-            config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)

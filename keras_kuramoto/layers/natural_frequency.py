@@ -4,11 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto.layers.layer import StateLayer, exactly
 from keras_kuramoto.ops import sphere
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class NaturalFrequency(keras.layers.Layer):
+class NaturalFrequency(StateLayer):
     """The natural frequency term Ωᵢ xᵢ of Eq. 2, with a skew-symmetric N × N matrix Ωᵢ.
 
     The weights are the N (N - 1) / 2 entries above the diagonal. At the start the oscillators turn by `frequency` in
@@ -40,7 +41,7 @@ class NaturalFrequency(keras.layers.Layer):
     """
 
     def __init__(self, oscillator_dim, shared=True, frequency=1.0, trainable=True, **kwargs):
-        super().__init__(trainable=trainable, autocast=False, **kwargs)
+        super().__init__(trainable=trainable, **kwargs)
         self.oscillator_dim = sphere.check_oscillator_dim(oscillator_dim)
         self.shared = shared
         self.frequency = frequency
@@ -51,12 +52,7 @@ class NaturalFrequency(keras.layers.Layer):
         rows, columns = np.triu_indices(dim, 1)
         start = np.where((rows % 2 == 0) & (columns == rows + 1), self.frequency, 0.0)
         shape = start.shape if self.shared else (input_shape[-1] // dim, *start.shape)
-        self.upper = self.add_weight(
-            name="upper",
-            shape=shape,
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(np.broadcast_to(start, shape), dtype=dtype),
-            autocast=False,
-        )
+        self.upper = self.add_weight(name="upper", shape=shape, initializer=exactly(start))
         # Maps the entries above the diagonal to a whole skew-symmetric matrix.
         basis = np.zeros((len(start), dim, dim), "float32")
         basis[np.arange(len(start)), rows, columns] = 1
@@ -82,8 +78,3 @@ class NaturalFrequency(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(oscillator_dim=self.oscillator_dim, shared=self.shared, frequency=self.frequency)
-        return config

@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
+from keras_kuramoto.layers.layer import Layer
 from keras_kuramoto.ops import sphere
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class OscillatorReadout(keras.layers.Layer):
+class OscillatorReadout(Layer):
     """Norms of linear combinations of oscillators, Eq. 6: mₖ = ‖Σᵢ Uₖᵢ xᵢ‖ + bₖ.
 
     What is read does not change when all oscillators turn together (if U commutes with that turn). The function g of
@@ -59,11 +60,9 @@ class OscillatorReadout(keras.layers.Layer):
 
     def build(self, input_shape):
         filters = self.units * self.oscillator_dim
-        options = dict(
-            use_bias=self.use_bias, kernel_initializer=self.kernel_initializer, dtype=self.dtype_policy, name="linear"
-        )
+        options = {"use_bias": self.use_bias, "kernel_initializer": self.kernel_initializer}
         if self.kernel_size is None:
-            self.linear = keras.layers.Dense(filters, **options)
+            self.linear = self.make_layer("linear", keras.layers.Dense, units=filters, **options)
         else:
             convolutions = {3: keras.layers.Conv1D, 4: keras.layers.Conv2D, 5: keras.layers.Conv3D}
             if len(input_shape) not in convolutions:
@@ -71,8 +70,14 @@ class OscillatorReadout(keras.layers.Layer):
                     f"A readout with `kernel_size` = {self.kernel_size} needs one to three spatial axes. "
                     f"Received the input shape {tuple(input_shape)}."
                 )
-            self.linear = convolutions[len(input_shape)](
-                filters, self.kernel_size, padding="same", data_format="channels_last", **options
+            self.linear = self.make_layer(
+                "linear",
+                convolutions[len(input_shape)],
+                filters=filters,
+                kernel_size=self.kernel_size,
+                padding="same",
+                data_format="channels_last",
+                **options,
             )
         self.linear.build(input_shape)
         self.bias = None
@@ -89,14 +94,3 @@ class OscillatorReadout(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            units=self.units,
-            oscillator_dim=self.oscillator_dim,
-            kernel_size=self.kernel_size,
-            use_bias=self.use_bias,
-            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
-        )
-        return config

@@ -6,21 +6,25 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto.layers.layer import Layer, exactly
 from keras_kuramoto.ops.positions import axial_angles
 
 
-class PositionEncoding(keras.layers.Layer):
+class PositionEncoding(Layer):
     """Base class: what `AttentionConnectivity` asks of a position encoding. Each hook does nothing here.
 
-    A subclass creates its weights in `build_for(grid, channels, head_dim)` and overrides the hooks that it needs.
-    Queries, keys, values and outputs are `(batch, heads, positions, head_dim)`; `grid` is the tuple of the sizes of
-    the spatial axes, which may differ from the one that the encoding was built for.
+    A subclass creates its weights in `build` and overrides the hooks that it needs. Queries, keys, values and outputs
+    are `(batch, heads, positions, head_dim)`; `grid` is the tuple of the sizes of the spatial axes, which may differ
+    from the one that the encoding was built for.
     """
 
-    def build_for(self, grid, channels, head_dim):
-        """Creates the weights, for a grid of that many positions."""
-        self.grid = tuple(grid)
-        self.built = True
+    def build(self, input_shape):
+        """Creates the weights.
+
+        Args:
+            input_shape: `(batch, *grid, heads, head_dim)`: the shape of the channels, divided into heads.
+        """
+        self.grid = tuple(input_shape[1:-2])
 
     def encode_inputs(self, x, grid):
         """Encodes the oscillators `(batch, positions, channels)` before queries, keys and values are made of them."""
@@ -71,19 +75,16 @@ class AbsoluteEncoding(PositionEncoding):
         super().__init__(**kwargs)
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
 
-    def build_for(self, grid, channels, head_dim):
+    def build(self, input_shape):
+        super().build(input_shape)
         self.embeddings = self.add_weight(
-            name="embeddings", shape=(math.prod(grid), channels), initializer=self.embeddings_initializer
+            name="embeddings",
+            shape=(math.prod(self.grid), math.prod(input_shape[-2:])),
+            initializer=self.embeddings_initializer,
         )
-        super().build_for(grid, channels, head_dim)
 
     def encode_inputs(self, x, grid):
         return x + ops.cast(self._resized(self.embeddings, grid), x.dtype)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(embeddings_initializer=keras.initializers.serialize(self.embeddings_initializer))
-        return config
 
 
 def _rotate(x, cos, sin):
@@ -114,9 +115,7 @@ class _AngleEncoding(PositionEncoding):
         return self.angles
 
     def get_config(self):
-        config = super().get_config()
-        config.update(angles=None if self.angles is None else self.angles.tolist())
-        return config
+        return {**super().get_config(), "angles": None if self.angles is None else self.angles.tolist()}
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -142,9 +141,9 @@ class RotaryEncoding(_AngleEncoding):
     Reference: Su et al., RoFormer, 2021; the AKOrN paper's Appendix D.1.
     """
 
-    def build_for(self, grid, channels, head_dim):
-        self._angles_for(grid, head_dim)
-        super().build_for(grid, channels, head_dim)
+    def build(self, input_shape):
+        super().build(input_shape)
+        self._angles_for(self.grid, input_shape[-1])
 
     def encode_heads(self, query, key, value, grid):
         angles = self._angles_for(grid, query.shape[-1])
@@ -179,19 +178,15 @@ class GTA(_AngleEncoding):
     AKOrN paper's Appendix D.1.
     """
 
-    def build_for(self, grid, channels, head_dim):
-        angles = self._angles_for(grid, head_dim)
+    def build(self, input_shape):
+        super().build(input_shape)
+        angles = self._angles_for(self.grid, input_shape[-1])
         cos, sin = np.cos(angles), np.sin(angles)
         rotation = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)  # (positions, 2, 2, pairs)
         inverse = rotation.swapaxes(1, 2)
         # The four tables are one weight: stacked on the second axis, a position's matrices lie together.
         start = np.stack([rotation, rotation, rotation, inverse], 1)
-        self.matrices = self.add_weight(
-            name="matrices",
-            shape=start.shape,
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(start, dtype=dtype),
-        )
-        super().build_for(grid, channels, head_dim)
+        self.matrices = self.add_weight(name="matrices", shape=start.shape, initializer=exactly(start))
 
     def _matrices_for(self, grid, dtype):
         table = self._resized(ops.reshape(self.matrices, (self.matrices.shape[0], -1)), grid)

@@ -3,10 +3,12 @@
 import keras
 
 from keras_kuramoto._backend.loop import bounded_loop
+from keras_kuramoto._checks import check_whole
+from keras_kuramoto.layers.layer import Layer
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class Repeat(keras.layers.Layer):
+class Repeat(Layer):
     """Applies a layer again and again with the same weights: x ← layer(x).
 
     Args:
@@ -35,10 +37,8 @@ class Repeat(keras.layers.Layer):
         super().__init__(**kwargs)
         if not isinstance(layer, keras.layers.Layer):
             raise ValueError(f"`layer` must be a Keras layer. Received {layer!r}.")
-        if not isinstance(num_steps, int) or isinstance(num_steps, bool) or num_steps < 0:
-            raise ValueError(f"`num_steps` must be an integer of at least 0. Received {num_steps!r}.")
         self.layer = layer
-        self.num_steps = num_steps
+        self.num_steps = check_whole("num_steps", num_steps, 0)
 
     def build(self, x_shape):
         if not self.layer.built:
@@ -53,12 +53,3 @@ class Repeat(keras.layers.Layer):
 
     def compute_output_shape(self, x_shape):
         return tuple(x_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(layer=keras.saving.serialize_keras_object(self.layer), num_steps=self.num_steps)
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "layer": keras.saving.deserialize_keras_object(config["layer"])})

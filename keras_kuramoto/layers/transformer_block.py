@@ -2,9 +2,11 @@
 
 import keras
 
+from keras_kuramoto.layers.layer import Layer
+
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class TransformerBlock(keras.layers.Layer):
+class TransformerBlock(Layer):
     """Self-attention and a two-layer network, each after a layer normalisation and with a residual connection.
 
     Args:
@@ -41,12 +43,11 @@ class TransformerBlock(keras.layers.Layer):
 
     def build(self, input_shape):
         channels = input_shape[-1]
-        self.attention_norm = keras.layers.LayerNormalization(dtype=self.dtype_policy, name="attention_norm")
-        self.mlp_norm = keras.layers.LayerNormalization(dtype=self.dtype_policy, name="mlp_norm")
-        self.expand = keras.layers.Dense(
-            self.expansion * channels, activation="gelu", dtype=self.dtype_policy, name="expand"
-        )
-        self.contract = keras.layers.Dense(channels, dtype=self.dtype_policy, name="contract")
+        dense, normalization = keras.layers.Dense, keras.layers.LayerNormalization
+        self.attention_norm = self.make_layer("attention_norm", normalization)
+        self.mlp_norm = self.make_layer("mlp_norm", normalization)
+        self.expand = self.make_layer("expand", dense, units=self.expansion * channels, activation="gelu")
+        self.contract = self.make_layer("contract", dense, units=channels)
         for layer in (self.attention_norm, self.attention, self.mlp_norm, self.expand):
             if not layer.built:
                 layer.build(input_shape)
@@ -58,12 +59,3 @@ class TransformerBlock(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(attention=keras.saving.serialize_keras_object(self.attention), expansion=self.expansion)
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "attention": keras.saving.deserialize_keras_object(config["attention"])})

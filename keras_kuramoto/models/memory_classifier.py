@@ -5,19 +5,26 @@ import math
 import keras
 from keras import ops
 
+from keras_kuramoto._checks import check_whole
 from keras_kuramoto.layers.hopfield_kuramoto_memory import HopfieldKuramotoMemory
 from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
 from keras_kuramoto.layers.initial_state import InitialState
+from keras_kuramoto.models.configured_model import ConfiguredModel, copied
 
 
-class MemoryClassifier(keras.Model):
-    """What the classifiers by recall share: a functional model from images to scores, and `run` with more options.
+class MemoryClassifier(ConfiguredModel):
+    """Base class of the classifiers by recall: a functional model from images to scores, and `run` with more options.
 
     The units of the memory are the image's pixels, hidden ones, and one for each class. They start at the pixels'
     values and at 0; the scores are the last ones' values at `t1`, trained to be 1 for the class and -1 for the others.
+    `run(image, …)` takes tensors in [0, 1] with a batch axis, one for each of `input_shapes`, and the further arguments
+    of `initial_state`. It gives NaN for an example that did not reach `t1` in the solver's `max_steps`.
 
-    A subclass hands the arguments of its own `__init__`, as a dictionary that can be serialised, and implements
-    `_make`, which makes its layers, and `initial_state`.
+    A subclass has `initial_state`, the state that the memory starts from, and what `ConfiguredModel` asks for.
+
+    Args:
+        arguments: As for `ConfiguredModel`, with `image_shape`, `num_hidden` and `num_classes`.
+        **kwargs: As for `ConfiguredModel`.
 
     Attributes:
         memory: The memory, a layer.
@@ -26,86 +33,31 @@ class MemoryClassifier(keras.Model):
         num_hidden: Number of hidden units.
         num_classes: Number of classes.
         num_units: Number of all units.
+
+    Raises:
+        ValueError: If a size is no such number.
     """
 
     def __init__(self, arguments, **kwargs):
         shape = tuple(arguments["image_shape"])
         if len(shape) != 2 or any(not isinstance(size, int) or size < 1 for size in shape):
             raise ValueError(f"`image_shape` must be (height, width). Received {arguments['image_shape']!r}.")
-        for name, least in (("num_hidden", 0), ("num_classes", 2)):
-            if not isinstance(arguments[name], int) or arguments[name] < least:
-                raise ValueError(f"`{name}` must be an integer of at least {least}. Received {arguments[name]!r}.")
-        # A functional model of Keras takes any argument and forgets it.
-        unknown = sorted(set(kwargs) - {"name", "trainable", "dtype"})
-        if unknown:
-            raise TypeError(f"unexpected argument {unknown[0]!r}")
-        facts = {
-            "image_shape": shape,
-            "num_hidden": arguments["num_hidden"],
-            "num_classes": arguments["num_classes"],
-            "num_units": math.prod(shape) + arguments["num_hidden"] + arguments["num_classes"],
-        }
-        network = self._make({**arguments, **facts})
-        inputs = {name: keras.Input(shape, name=name) for name, shape in network.input_shapes.items()}
-        outputs = network(*inputs.values())
-        # A model of one input takes it alone, one of several takes a dictionary.
-        super().__init__(inputs=inputs if len(inputs) > 1 else inputs["image"], outputs=outputs, **kwargs)
-        self.network = network
-        self.arguments = arguments
-        self.memory = network.memory
-        self.input_shapes = network.input_shapes
-        for name, value in facts.items():
-            setattr(self, name, value)
-
-    def run(self, *inputs, **options):
-        """Scores of images.
-
-        Args:
-            *inputs: Tensors in [0, 1] with a batch axis, one for each of `input_shapes`.
-            **options: Further arguments of `initial_state`.
-
-        Returns:
-            `(batch, num_classes)`. NaN for an example that did not reach `t1` in the solver's `max_steps`.
-        """
-        return self.network(*inputs, **options)
+        self.image_shape = shape
+        self.num_hidden = check_whole("num_hidden", arguments["num_hidden"], 0)
+        self.num_classes = check_whole("num_classes", arguments["num_classes"], 2)
+        self.num_units = math.prod(shape) + self.num_hidden + self.num_classes
+        super().__init__(arguments, **kwargs)
+        self.input_shapes = {x.name: tuple(x.shape[1:]) for x in self.make_inputs(**arguments).values()}
 
     def initial_state(self, *inputs, **options):
         """The state that the memory starts from, arguments as for `run`."""
-        return self.network.initial_state(*inputs, **options)
-
-    def get_config(self):
-        # Not that of a functional model: the arguments of __init__ rebuild the graph.
-        return {"name": self.name, "trainable": self.trainable, **self.arguments}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        trainable = config.pop("trainable", True)
-        for name, value in config.items():
-            if isinstance(value, dict):
-                config[name] = keras.saving.deserialize_keras_object(value)
-        model = cls(**config)
-        model.trainable = trainable
-        return model
+        raise NotImplementedError
 
 
 def _units(image, num_units):
     """The pixels and zeros: `(batch, num_units)`."""
     pixels = ops.reshape(image, (-1, math.prod(image.shape[1:])))
     return ops.pad(pixels, [[0, 0], [0, num_units - pixels.shape[1]]])
-
-
-class _HopfieldNetwork:
-    def __init__(self, arguments):
-        self.input_shapes = {"image": arguments["image_shape"]}
-        self.memory = keras.saving.deserialize_keras_object(arguments["memory"])
-        self.num_units, self.num_classes = arguments["num_units"], arguments["num_classes"]
-
-    def initial_state(self, image):
-        return _units(image, self.num_units)
-
-    def __call__(self, image):
-        return self.memory(self.initial_state(image))[:, -self.num_classes :]
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -142,7 +94,7 @@ class HopfieldClassifier(MemoryClassifier):
         if not isinstance(memory, HopfieldMemory):
             raise ValueError(f"`memory` must be a `HopfieldMemory`. Received {memory!r}.")
         arguments = {
-            "memory": keras.saving.serialize_keras_object(memory),
+            "memory": memory,
             "image_shape": image_shape,
             "num_hidden": num_hidden,
             "num_classes": num_classes,
@@ -150,26 +102,18 @@ class HopfieldClassifier(MemoryClassifier):
         super().__init__(arguments, **kwargs)
 
     @staticmethod
-    def _make(arguments):
-        return _HopfieldNetwork(arguments)
+    def make_layers(memory, **sizes):
+        return {"memory": copied(memory)}
 
+    @staticmethod
+    def make_inputs(image_shape, **others):
+        return {"image": keras.Input(image_shape, name="image")}
 
-class _CoupledNetwork(_HopfieldNetwork):
-    def __init__(self, arguments):
-        super().__init__(arguments)
-        self.oscillators = keras.saving.deserialize_keras_object(arguments["oscillators"])
-        self.input_shapes.update(self.oscillators.inputs(arguments["image_shape"]))
+    def initial_state(self, image):
+        return _units(image, self.num_units)
 
-    def initial_state(self, image, *inputs, rotation=None):
-        x = _units(image, self.num_units)
-        mu = self.oscillators(x, *inputs)
-        if rotation is not None:
-            mu = ops.einsum("bnd,de->bne", mu, rotation)
-        return x, mu
-
-    def __call__(self, image, *inputs, rotation=None):
-        x, _ = self.memory(self.initial_state(image, *inputs, rotation=rotation))
-        return x[:, -self.num_classes :]
+    def forward(self, image):
+        return self.memory(self.initial_state(image))[:, -self.num_classes :]
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -221,8 +165,8 @@ class CoupledClassifier(MemoryClassifier):
                 f"Received {oscillators!r}."
             )
         arguments = {
-            "memory": keras.saving.serialize_keras_object(memory),
-            "oscillators": keras.saving.serialize_keras_object(oscillators),
+            "memory": memory,
+            "oscillators": oscillators,
             "image_shape": image_shape,
             "num_hidden": num_hidden,
             "num_classes": num_classes,
@@ -230,5 +174,21 @@ class CoupledClassifier(MemoryClassifier):
         super().__init__(arguments, **kwargs)
 
     @staticmethod
-    def _make(arguments):
-        return _CoupledNetwork(arguments)
+    def make_layers(memory, oscillators, **sizes):
+        return {"memory": copied(memory), "oscillators": copied(oscillators)}
+
+    @staticmethod
+    def make_inputs(image_shape, oscillators, **others):
+        shapes = {"image": image_shape, **oscillators.inputs(image_shape)}
+        return {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
+
+    def initial_state(self, image, *inputs, rotation=None):
+        x = _units(image, self.num_units)
+        mu = self.oscillators(x, *inputs)
+        if rotation is not None:
+            mu = ops.einsum("bnd,de->bne", mu, rotation)
+        return x, mu
+
+    def forward(self, image, rotation=None, **inputs):
+        x, _ = self.memory(self.initial_state(image, *inputs.values(), rotation=rotation))
+        return x[:, -self.num_classes :]

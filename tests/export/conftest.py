@@ -11,10 +11,10 @@ if keras.backend.backend() != "tensorflow":
 
 @pytest.fixture(scope="session")
 def model():
-    from keras_kuramoto.models import sudoku_from_preset
+    from keras_kuramoto.models import SudokuModel
 
     keras.utils.set_random_seed(0)
-    return sudoku_from_preset("sudoku4_quick", num_steps=6)
+    return SudokuModel.from_preset("sudoku4_quick", load_weights=False, num_steps=6)
 
 
 @pytest.fixture(scope="session")

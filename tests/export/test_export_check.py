@@ -9,7 +9,7 @@ from export import fresh_process
 from export.__main__ import main
 from export.check import check
 from export.golden import differences, load_cases, save_cases
-from keras_kuramoto.models import sudoku_from_preset
+from keras_kuramoto.models import SudokuModel
 
 NO_COMPILER = "compiler-that-is-not-there"
 
@@ -53,7 +53,7 @@ def test_check_fails_on_a_tampered_golden_file(copy, capsys, monkeypatch):
 def test_check_against_another_model_fails(exported, monkeypatch):
     monkeypatch.setenv("CC", NO_COMPILER)
     keras.utils.set_random_seed(1)
-    result = check(exported, sudoku_from_preset("sudoku4_quick", num_steps=6))
+    result = check(exported, SudokuModel.from_preset("sudoku4_quick", load_weights=False, num_steps=6))
     assert not result.passed
     failed = {row.where for row in result.rows if row.problems}
     assert failed == {"Keras now, Python"}

@@ -7,7 +7,7 @@ from export_helpers import assert_same
 from export.golden import Case
 from export.servers import server_for
 from export.sudoku import SudokuServer, initial_noise
-from keras_kuramoto.models import sudoku_from_preset
+from keras_kuramoto.models import SudokuModel
 
 NUMBERS = {
     "serving_default": {},
@@ -137,7 +137,7 @@ def test_mixed_precision_is_served_in_float32(boards):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = sudoku_from_preset("sudoku4_quick", num_steps=2, channels=32)
+        model = SudokuModel.from_preset("sudoku4_quick", load_weights=False, num_steps=2, channels=32)
     finally:
         keras.config.set_dtype_policy(before)
     server = SudokuServer(model)
@@ -152,7 +152,7 @@ def test_mixed_precision_is_served_in_float32(boards):
 
 
 def test_a_model_without_energy_has_the_default_signature_alone(boards):
-    model = sudoku_from_preset("sudoku9_small_transformer", board_size=4, channels=32, blocks=1)
+    model = SudokuModel.from_preset("sudoku9_small_transformer", load_weights=False, board_size=4, channels=32, blocks=1)
     server = SudokuServer(model)
     assert set(server.signatures()) == {"serving_default"}
     answer = server.functions["serving_default"](tf.constant(boards))

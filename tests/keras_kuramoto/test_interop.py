@@ -73,7 +73,7 @@ def test_weights_that_are_not_averaged_can_be_asked_for(vectors, tmp_path):
     _, weights, _ = vectors
     status, output = convert(tmp_path, ema_checkpoint(weights), "--no-ema")
     assert status == 0
-    embedding = keras.saving.load_model(output).network.embedding.embeddings
+    embedding = keras.saving.load_model(output).digits.embeddings
     np.testing.assert_allclose(to_numpy(embedding), weights["embedding.weight"] + 0.5, rtol=1e-6)
 
 

@@ -104,7 +104,17 @@ MEMORIES = {
     "SynapticMemory",
 }
 # Only their subclasses are layers; their docstrings have one each.
-BASES = {"BilinearCoupling", "Coupling", "PositionEncoding"}
+BASES = {
+    "BilinearCoupling",
+    "Connectivity",
+    "Coupling",
+    "InitialState",
+    "Layer",
+    "Memory",
+    "PositionEncoding",
+    "StateLayer",
+    "Transition",
+}
 
 
 def test_every_public_layer_is_tested_here_or_as_a_memory():

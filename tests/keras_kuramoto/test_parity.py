@@ -88,8 +88,8 @@ def test_sudoku_model_reaches_the_authors_last_state():
     model = akorn.sudoku_model(weights, config)
 
     def last_state(board, noise):
-        c = model.network.embedding(board)
-        return model.network.blocks[0]["kuramoto"](model.network.initial(c, board > 0, noise), c)
+        c = model.digits(board)
+        return model.network.blocks[0].kuramoto(model.network.initial_oscillators(c, board > 0, noise), c)
 
     x = evaluate(last_state, vectors["board"], vectors["noise"])
     np.testing.assert_allclose(x, vectors["x_final"], atol=STATE_TOLERANCE, rtol=0)

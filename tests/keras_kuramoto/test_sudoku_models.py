@@ -5,32 +5,33 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from backend_helpers import BACKEND, array, call, evaluate, run_python, to_numpy
+from backend_helpers import BACKEND, DATA, array, call, evaluate, run_python, to_numpy
 
-from keras_kuramoto.layers import AttentionConnectivity, DenseConnectivity
-from keras_kuramoto.metrics import BlankCellAccuracy, BoardAccuracy
-from keras_kuramoto.models import (
-    AKOrNSudoku,
+from keras_kuramoto.layers import (
+    AttentionConnectivity,
     BoardEncoding,
-    TransformerSudoku,
-    akorn_sudoku,
-    iterative_attention_sudoku,
-    sudoku_from_preset,
-    sudoku_presets,
-    symmetric_akorn_sudoku,
-    transformer_sudoku,
+    DenseConnectivity,
+    NaturalFrequency,
+    RotaryEncoding,
+    SymmetricAttentionConnectivity,
 )
+from keras_kuramoto.metrics import BlankCellAccuracy, BoardAccuracy
+from keras_kuramoto.models import AKOrNSudoku, SudokuModel, TransformerSudoku
 
-TINY = {"board_size": 4, "channels": 16, "heads": 2}
+TINY = {"board_size": 4, "channels": 16}
+ATTENTION = AttentionConnectivity(2, RotaryEncoding())
+OMEGA = NaturalFrequency(4, frequency=0.5)
 MODELS = {
-    "AKOrN": lambda: akorn_sudoku(**TINY, num_steps=3, blocks=2, seed=1),
-    "AKOrN without frequencies": lambda: akorn_sudoku(**TINY, num_steps=3, frequency=None, train_step_size=False),
-    "AKOrN dense": lambda: akorn_sudoku(
-        board_size=4, channels=8, connectivity=DenseConnectivity(), oscillator_dim=2, num_steps=2, remat=True
+    "AKOrN": lambda: AKOrNSudoku(ATTENTION, OMEGA, **TINY, num_steps=3, blocks=2, seed=1),
+    "AKOrN without frequencies": lambda: AKOrNSudoku(ATTENTION, **TINY, num_steps=3, train_step_size=False),
+    "AKOrN dense": lambda: AKOrNSudoku(
+        DenseConnectivity(), NaturalFrequency(2), board_size=4, channels=8, oscillator_dim=2, num_steps=2, remat=True
     ),
-    "symmetric": lambda: symmetric_akorn_sudoku(**TINY, position_encoding=BoardEncoding(), num_steps=3),
-    "transformer": lambda: transformer_sudoku(**TINY, blocks=2),
-    "iterative": lambda: iterative_attention_sudoku(**TINY, num_steps=3),
+    "symmetric": lambda: AKOrNSudoku(
+        SymmetricAttentionConnectivity(2, BoardEncoding()), OMEGA, **TINY, num_steps=3
+    ),
+    "transformer": lambda: TransformerSudoku(ATTENTION, **TINY, blocks=2),
+    "iterative": lambda: TransformerSudoku(ATTENTION, **TINY, num_steps=3, blocks=1),
 }
 each_model = pytest.mark.parametrize("name", MODELS)
 
@@ -164,19 +165,19 @@ def test_metrics_work_in_evaluate():
 
 
 def test_small_presets_build_and_the_others_are_known():
-    assert {"sudoku4_quick", "sudoku9_small", "sudoku9_paper"} <= set(sudoku_presets())
-    model = sudoku_from_preset("sudoku4_quick", num_steps=2)
+    assert {"sudoku4_quick", "sudoku9_small", "sudoku9_paper"} <= set(SudokuModel.presets)
+    model = SudokuModel.from_preset("sudoku4_quick", load_weights=False, num_steps=2)
     assert to_numpy(model(puzzles(1)[0])).shape == (1, 4, 4, 4)
-    for name in sudoku_presets():
+    for name in SudokuModel.presets:
         if name.startswith("sudoku9_small"):
-            small = sudoku_from_preset(name)
+            small = SudokuModel.from_preset(name, load_weights=False)
             assert small.name == name
             assert (small.board_size, small.channels) == (9, 96)
 
 
 def test_paper_preset_has_the_papers_numbers():
-    model = sudoku_from_preset("sudoku9_paper")
-    layer = model.network.blocks[0]["kuramoto"]
+    model = SudokuModel.from_preset("sudoku9_paper", load_weights=False)
+    layer = model.network.blocks[0].kuramoto
     numbers = (
         model.channels,
         layer.oscillator_dim,
@@ -190,15 +191,56 @@ def test_paper_preset_has_the_papers_numbers():
 
 def test_bad_arguments_are_named():
     for function, message in (
-        (lambda: sudoku_from_preset("sudoku5"), "'sudoku5'.*sudoku4_quick"),
-        (lambda: sudoku_from_preset("sudoku4_quick", width=3), "sudoku4_quick.*width"),
-        (lambda: akorn_sudoku(board_size=5, channels=16, heads=2), "`board_size`.*5"),
-        (lambda: akorn_sudoku(board_size=4, channels=18, heads=2), "18"),
+        (lambda: SudokuModel.from_preset("sudoku5"), "'sudoku5'.*sudoku4_quick"),
+        (lambda: SudokuModel.from_preset("sudoku4_qick"), "Did you mean 'sudoku4_quick'"),
+        (lambda: SudokuModel.from_preset("sudoku4_quick"), "No trained weights.*`load_weights=False`.*sudoku9_small"),
+        (lambda: SudokuModel.from_preset("sudoku4_quick", load_weights=False, width=3), "sudoku4_quick.*width"),
+        (
+            lambda: SudokuModel.from_preset("sudoku4_quick", load_weights=False, connectivity={"head": 3}),
+            "sudoku4_quick.*'head' of AttentionConnectivity",
+        ),
+        (lambda: AKOrNSudoku(ATTENTION, board_size=5, channels=16), "`board_size`.*5"),
+        (lambda: AKOrNSudoku(ATTENTION, board_size=4, channels=18), "18"),
         (lambda: AKOrNSudoku("attn", board_size=4, channels=16), "`connectivity`.*'attn'"),
         (lambda: TransformerSudoku(AttentionConnectivity(3), board_size=4, channels=16), "`heads` = 3.*16"),
     ):
         with pytest.raises(ValueError, match=f"(?s){message}"):
             function()
+
+
+@pytest.mark.parametrize("digit", [-1, 5])
+def test_boards_with_a_digit_out_of_range_are_refused(digit):
+    for model in (MODELS["AKOrN"](), MODELS["transformer"]()):
+        board = puzzles(2)[0]
+        board[1, 2, 3] = digit
+        for function in (model, model.run):
+            with pytest.raises(ValueError, match=f"digits from 0 .* to 4.*{digit}"):
+                function(board)
+
+
+def test_a_board_alone_is_a_symbolic_input():
+    model = MODELS["AKOrN"]()
+    board = keras.Input((4, 4), dtype="int32")
+    outer = keras.Model(board, keras.layers.Softmax()(model(board)))
+    assert outer.output_shape == (None, 4, 4, 4)
+    assert to_numpy(outer(puzzles(2)[0])).shape == (2, 4, 4, 4)
+
+
+def test_presets_of_a_class_are_those_of_the_classes_that_derive_from_it():
+    assert set(SudokuModel.presets) == {*AKOrNSudoku.presets, *TransformerSudoku.presets}
+    assert "sudoku9_small_transformer" not in AKOrNSudoku.presets
+    with pytest.raises(ValueError, match="Unknown preset"):
+        AKOrNSudoku.from_preset("sudoku9_small_transformer")
+
+
+def test_shipped_weights_give_the_answers_of_version_0_2():
+    model = SudokuModel.from_preset("sudoku9_small")
+    with np.load(DATA / "sudoku9_small_answers.npz") as file:
+        board, noise, logits, energies = (file[name] for name in ("board", "noise", "logits", "energies"))
+    got, energy = call(lambda b, n: model.run(b, n, num_steps=20, return_energy=True), board, noise, compiled=True)
+    # Twenty steps of a trained network, compiled or not, and on other backends: differences grow from rounding.
+    np.testing.assert_allclose(got, logits, atol=2e-3)
+    np.testing.assert_allclose(energy, energies, rtol=1e-4)
 
 
 LOADER = """

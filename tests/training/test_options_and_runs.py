@@ -81,9 +81,9 @@ def test_a_file_of_boards_is_checked_line_by_line(tmp_path):
 
 
 def test_every_preset_names_a_model_that_exists():
-    from keras_kuramoto.models import sudoku_presets
+    from keras_kuramoto.models import SudokuModel
 
-    assert {options.model for options in PRESETS.values()} <= set(sudoku_presets())
+    assert {options.model for options in PRESETS.values()} <= set(SudokuModel.presets)
 
 
 @pytest.mark.parametrize(

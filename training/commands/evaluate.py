@@ -63,7 +63,7 @@ def prepare(options):
         spans = [str(low) if high == low + 1 else f"{low}-{high - 1}" for low, high, _ in groups]
         header = "".join(f"{span:>8}" for span in spans)
         print(f"{'steps':>8}{'all':>8}{header}{'energy':>12}{'seconds':>9}")
-        for num_steps in options.num_steps or [model.arguments["num_steps"]]:
+        for num_steps in options.num_steps or [model.num_steps]:
             started = time.perf_counter()
             size = min(options.batch_size, len(puzzle) * options.votes)
             solver = BoardSolver(model, strategy, num_steps, options.energy, size)

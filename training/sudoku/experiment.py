@@ -5,7 +5,7 @@ import math
 
 import tensorflow as tf
 
-from keras_kuramoto.models import sudoku_from_preset
+from keras_kuramoto.models import SudokuModel
 from training.datasets.sudoku import load
 from training.datasets.sudoku.augment import random_symmetry
 from training.loop import Experiment, shuffled_rows
@@ -124,14 +124,14 @@ class SudokuExperiment(Experiment):
                 f"boards of size {size}."
             )
         self._noise_shape = (size, size, model.channels)
-        self._own_steps = model.arguments["num_steps"]
+        self._own_steps = model.num_steps
         self._has_energy = model.has_energy
         self._solvers = {}
         if not self._has_energy and options.max_steps:
             raise ValueError(f"`max_steps` is for AKOrN; the model '{options.model}' has no Kuramoto steps.")
 
     def build_model(self):
-        model = sudoku_from_preset(self.options.model, **self.options.arguments)
+        model = SudokuModel.from_preset(self.options.model, load_weights=False, **self.options.arguments)
         if self.options.start:
             weights = load_model(self.options.start).get_weights()
             if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:

@@ -51,7 +51,7 @@ class BoardSolver:
 
     def __init__(self, model, strategy, num_steps=None, energy="sum", batch_size=250):
         self.model, self.energy = model, energy
-        self.num_steps = model.arguments["num_steps"] if num_steps is None else num_steps
+        self.num_steps = model.num_steps if num_steps is None else num_steps
         self._runner = BatchRunner(strategy, self._solve if model.has_energy else self._solve_plainly, batch_size)
 
     def __call__(self, puzzle, votes=1, seed=0):
