@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto.layers.connectivity import Connectivity
+
 
 def _kernel_sizes(kernel_size, rank):
     sizes = (kernel_size,) * rank if isinstance(kernel_size, int) else tuple(kernel_size)
@@ -15,7 +17,7 @@ def _kernel_sizes(kernel_size, rank):
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class ConvConnectivity(keras.layers.Layer):
+class ConvConnectivity(Connectivity):
     """Convolution as coupling, Eq. 7, on one to three spatial axes, with zeros beyond the border.
 
     Args:
@@ -64,25 +66,13 @@ class ConvConnectivity(keras.layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(channels,), initializer="zeros") if self.use_bias else None
 
-    def coupling(self):
+    def applied_kernel(self):
         """The kernel that is applied: `(*kernel_size, channels, channels)`."""
         return self.kernel
 
     def call(self, x):
-        y = ops.conv(x, self.coupling(), padding="same", data_format="channels_last")
+        y = ops.conv(x, self.applied_kernel(), padding="same", data_format="channels_last")
         return y if self.bias is None else y + self.bias
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            kernel_size=self.kernel_size,
-            use_bias=self.use_bias,
-            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
-        )
-        return config
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -106,19 +96,21 @@ class SymmetricConvConnectivity(ConvConnectivity):
     Reference: Miyato et al., ICLR 2025, Eq. 3, 7 and Appendix F.
     """
 
+    symmetric = True
+
     def __init__(self, kernel_size, use_bias=False, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(kernel_size, use_bias, kernel_initializer, **kwargs)
         sizes = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
         if any(size % 2 == 0 for size in sizes):
             raise ValueError(f"A symmetric `kernel_size` must be odd. Received {kernel_size!r}.")
 
-    def coupling(self):
+    def applied_kernel(self):
         mirrored = ops.flip(self.kernel, axis=tuple(range(len(self.kernel.shape) - 2)))
         return 0.5 * (self.kernel + ops.swapaxes(mirrored, -1, -2))
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class FixedKernelConnectivity(keras.layers.Layer):
+class FixedKernelConnectivity(Connectivity):
     """Convolution with a given kernel that is not trained, as in Fig. 1 (Gaussian) and Fig. 10 (random filters).
 
     Args:
@@ -175,13 +167,9 @@ class FixedKernelConnectivity(keras.layers.Layer):
         images = ops.conv(images, kernel[..., None, None], padding="same", data_format="channels_last")
         return ops.moveaxis(ops.reshape(images, (-1, shape[-1], *shape[1:-1])), 1, -1)
 
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
     def get_config(self):
-        config = super().get_config()
-        config.update(kernel=self.kernel.tolist(), rank=self.rank)
-        return config
+        # As numbers: those of an array would be no JSON.
+        return {**super().get_config(), "kernel": self.kernel.tolist()}
 
 
 def gaussian_kernel(size, sigma, rank=2):

@@ -6,9 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto.layers.connectivity import Connectivity
+
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class DenseConnectivity(keras.layers.Layer):
+class DenseConnectivity(Connectivity):
     """Every oscillator of an example coupled to every other by a trained matrix: Σⱼ Jᵢⱼ xⱼ of Eq. 2.
 
     Spatial axes are flattened first, so the number of weights is (spatial sizes × channels)².
@@ -20,7 +22,7 @@ class DenseConnectivity(keras.layers.Layer):
 
     Call arguments:
         x: Oscillators, `(batch, *spatial, channels)`, with known spatial sizes.
-        coupling: The result of `coupling()`, if it is there already: in a loop it needs to be made only once.
+        matrix: What `matrix()` gives, if it is there already: in a loop it needs to be made only once.
 
     Returns:
         Tensor of the same shape.
@@ -48,28 +50,18 @@ class DenseConnectivity(keras.layers.Layer):
         self.kernel = self.add_weight(name="kernel", shape=(size, size), initializer=self.kernel_initializer)
         self.bias = self.add_weight(name="bias", shape=(size,), initializer="zeros") if self.use_bias else None
 
-    def coupling(self):
-        """The matrix that multiplies a row of flattened oscillators from the right, `Jᵀ`: `(size, size)`."""
+    def matrix(self):
         return ops.convert_to_tensor(self.kernel)
 
-    def prepare(self):
-        """What a loop that calls the layer in each step can make before it: the call's arguments after `x`."""
-        return (self.coupling(),)
+    def loop_constants(self):
+        return (self.matrix(),)
 
-    def call(self, x, coupling=None):
-        if coupling is None:
-            coupling = self.coupling()
+    def call(self, x, matrix=None):
+        if matrix is None:
+            matrix = self.matrix()
         # Not `ops.matmul`, which makes float32 of float64 on PyTorch.
-        y = ops.reshape(x, (-1, self.kernel.shape[0])) @ coupling
+        y = ops.reshape(x, (-1, self.kernel.shape[0])) @ matrix
         return ops.reshape(y if self.bias is None else y + self.bias, ops.shape(x))
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(use_bias=self.use_bias, kernel_initializer=keras.initializers.serialize(self.kernel_initializer))
-        return config
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -91,9 +83,9 @@ class SymmetricDenseConnectivity(DenseConnectivity):
     Reference: Miyato et al., ICLR 2025, Eq. 3 and Appendix F.
     """
 
-    symmetric_by_construction = True
+    symmetric = True
 
-    def coupling(self):
+    def matrix(self):
         return 0.5 * (self.kernel + ops.transpose(self.kernel))
 
     def assign_coupling(self, matrix):

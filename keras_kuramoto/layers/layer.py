@@ -121,10 +121,10 @@ def exactly(value):
 
 
 def argument_names(cls):
-    """The arguments of `__init__` by name, those that it hands to its base classes too, up to this module's classes."""
+    """The arguments of `__init__` by name, those that it hands to its base classes too, up to `Layer` and `StateLayer`."""
     names = []
     for base in reversed(cls.__mro__):
-        if "__init__" in vars(base) and issubclass(base, Layer) and base.__module__ != __name__:
+        if "__init__" in vars(base) and issubclass(base, Layer) and base not in (Layer, StateLayer):
             kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
             parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
             hands_on = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
