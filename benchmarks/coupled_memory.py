@@ -95,16 +95,16 @@ def interactions(batch_size, neighbours, dim):
 
     def of(pairs, interaction=None):
         interaction = interaction or pairs.interaction
-        prepared = [pairs.prepare(weight) for weight in weights]
+        fixed = [pairs.loop_weights(weight) for weight in weights]
 
         def forward():
-            return interaction(mu, *prepared, potential)
+            return interaction(mu, *fixed, potential)
 
         def gradients():
             with tf.GradientTape() as tape:
-                tape.watch([mu, prepared])
+                tape.watch([mu, fixed])
                 result = forward()
-            return tape.gradient(result, [mu, *prepared], upstream)
+            return tape.gradient(result, [mu, *fixed], upstream)
 
         return forward, gradients
 

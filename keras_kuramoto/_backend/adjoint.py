@@ -1,4 +1,4 @@
-"""A loop of steps with its own reverse mode, which keeps few states: what the integrators run on.
+"""A loop of steps with its own reverse mode, which keeps few states: what the solvers run on.
 
 How often the loop runs is known only when it has run, and a gradient needs the state at the start of every step. A loop
 of the backend would keep that, and every stage of a step, for as many steps as there can be at the most. This one keeps
@@ -19,7 +19,7 @@ def adjoint_loop(field, begin, attempt, replay, state, constants, max_steps, che
         begin: Function of `(field, constants, state)` that returns `(control, total)`: a dict of tensors, and the list
             of zeros to which each step adds.
         attempt: Function of `(field, constants, control, state)` that returns `(control, state, addition, record)`
-            after an attempt at a step; `record` is a pair of tensors like `control["t"]`. Nothing differentiates it.
+            after an attempt at a step; `record` is a triple of tensors like `control["t"]`. Nothing differentiates it.
             `control["running"]` says which examples go on, `control["moved"]` which ones the attempt changed.
         replay: Function of `(field, constants, record, state)` that returns the `(state, addition)` of that attempt.
         state: List of tensors of floats, with the batch first.
@@ -60,7 +60,7 @@ class _Loop:
                 "stride": ops.ones((), "int32"),
                 "holder": ops.full((self.checkpoints,), -1, "int32"),
                 "states": slots(self.checkpoints + 1, state),
-                "records": slots(self.max_steps, [control["t"], control["t"]]),
+                "records": slots(self.max_steps, [control["t"]] * 3),
             }
 
         def go_on(values):

@@ -6,12 +6,14 @@ from keras import ops
 
 from keras_kuramoto._backend import autodiff
 from keras_kuramoto._backend.concrete import is_concrete
-from keras_kuramoto.layers.memory import check_connectivity, prepared
+from keras_kuramoto.layers.connectivity import Connectivity, loop_constants
+from keras_kuramoto.layers.layer import StateLayer, exactly
+from keras_kuramoto.layers.memory import check_connectivity
 from keras_kuramoto.ops._edges import Edges
 from keras_kuramoto.ops.pairs import EdgePairs
 
 
-class Coupling(keras.layers.Layer):
+class Coupling(StateLayer):
     """Base class of the couplings of a `HopfieldKuramotoMemory`.
 
     A coupling is an energy that depends on the activations g(x) and the scalar products of the oscillators,
@@ -38,10 +40,7 @@ class Coupling(keras.layers.Layer):
     Reference: Binding threshold units with artificial oscillatory neurons, 2025, Theorem 4.1.
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(autocast=False, **kwargs)
-
-    def constants(self, connectivity):
+    def loop_constants(self, connectivity):
         """Tensors that do not depend on the state, made once for many evaluations.
 
         Args:
@@ -58,7 +57,7 @@ class Coupling(keras.layers.Layer):
         Args:
             activations: g(x), `(batch, N)`.
             mu: Unit vectors, `(batch, N, D)`.
-            *constants: What `constants` gives.
+            *constants: What `loop_constants` gives.
 
         Returns:
             `(Δx, δμ)`, of the shapes of `activations` and `mu`. What of δμᵢ is along μᵢ has no effect.
@@ -100,7 +99,7 @@ class BilinearCoupling(Coupling):
 
         Args:
             v: Tensor `(batch, N, D)`.
-            *constants: What `constants` gives.
+            *constants: What `loop_constants` gives.
 
         Returns:
             Tensor `(batch, N, D)`, or `(batch, 1, D)` if it is the same for all neurons.
@@ -153,25 +152,14 @@ class GatingCoupling(BilinearCoupling):
     def build(self, input_shape):
         check_connectivity(self.connectivity, (None, input_shape[-1]))
 
-    def constants(self, connectivity):
-        return prepared(self.connectivity)
+    def loop_constants(self, connectivity):
+        return loop_constants(self.connectivity)
 
     def product(self, v, *constants):
         size, dim = v.shape[1:]
         rows = ops.reshape(ops.swapaxes(v, 1, 2), (-1, size))
         rows = ops.cast(self.connectivity(rows, *constants), self.variable_dtype)
         return ops.swapaxes(ops.reshape(rows, (-1, dim, size)), 1, 2)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(connectivity=keras.saving.serialize_keras_object(self.connectivity))
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        config["connectivity"] = keras.saving.deserialize_keras_object(config["connectivity"])
-        return cls(**config)
 
 
 class _StrengthCoupling(BilinearCoupling):
@@ -186,18 +174,8 @@ class _StrengthCoupling(BilinearCoupling):
 
     def build(self, input_shape):
         self.alpha = self.add_weight(
-            name="strength",
-            shape=(),
-            # Not `keras.initializers.Constant`, which rounds to float32 also where the layer computes in float64.
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(self.strength, dtype=dtype),
-            trainable=self.train_strength,
-            autocast=False,
+            name="strength", shape=(), initializer=exactly(self.strength), trainable=self.train_strength
         )
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(strength=self.strength, train_strength=self.train_strength)
-        return config
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -257,16 +235,19 @@ class _GraphCoupling(BilinearCoupling):
         self.graph.check(input_shape[-1])
         self.pairs = EdgePairs(self.graph.pairs, input_shape[-1])
 
-    def constants(self, connectivity):
-        return (self.pairs.prepare(self._edge_weights(connectivity)),)
+    def loop_constants(self, connectivity):
+        return (self.pairs.loop_weights(self._edge_weights(connectivity)),)
 
     def product(self, v, matrix):
         return self.pairs.weighted_sum(matrix if self._trained else ops.stop_gradient(matrix), v)
 
-    def get_config(self):
-        config = super().get_config()
-        config.update(graph=self.graph.config())
-        return config
+    def argument(self, name):
+        return self.graph.config() if name == "graph" else super().argument(name)
+
+    @classmethod
+    def from_config(cls, config):
+        # Keras would look at each number of a long list of edges.
+        return super().from_config({**config, "graph": Edges(config["graph"])})
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -276,8 +257,8 @@ class AdditiveCoupling(_GraphCoupling, _StrengthCoupling):
         Δxᵢ = α Σⱼ (μᵢ·μⱼ) gⱼ,    δμᵢ = α Σⱼ gᵢ gⱼ μⱼ,    j over the neighbours of i.
 
     Args:
-        graph: A `networkx.Graph` with a node for each neuron, in the order of its sorted nodes, or integers
-            `(edges, 2)` that count from 0.
+        graph: A `networkx.Graph` with a node for each neuron, the integers from 0 to N - 1, or other nodes in the order
+            in which they were added; or integers `(edges, 2)` that count from 0.
         strength: α, or its start if it is trained.
         train_strength: Whether α is trained.
         **kwargs: As for `keras.layers.Layer`.
@@ -318,8 +299,8 @@ class MultiplicativeCoupling(_GraphCoupling, _StrengthCoupling):
         Δxᵢ = α Σⱼ Wᵢⱼ (μᵢ·μⱼ) gⱼ,    δμᵢ = α Σⱼ Wᵢⱼ gᵢ gⱼ μⱼ,    j over the neighbours of i.
 
     Args:
-        graph: A `networkx.Graph` with a node for each neuron, in the order of its sorted nodes, or integers
-            `(edges, 2)` that count from 0.
+        graph: A `networkx.Graph` with a node for each neuron, the integers from 0 to N - 1, or other nodes in the order
+            in which they were added; or integers `(edges, 2)` that count from 0.
         strength: α, or its start if it is trained.
         train_strength: Whether α is trained.
         **kwargs: As for `keras.layers.Layer`.
@@ -345,10 +326,7 @@ class MultiplicativeCoupling(_GraphCoupling, _StrengthCoupling):
 
     def _edge_weights(self, connectivity):
         size = self.pairs.num_nodes
-        if hasattr(connectivity, "coupling"):
-            matrix = connectivity.coupling()
-        else:
-            matrix = connectivity(ops.eye(size, dtype=connectivity.compute_dtype))
+        matrix = _matrix(connectivity, size)
         i, j = self.edges.T
         return ops.take(ops.reshape(ops.cast(matrix, self.variable_dtype), (-1,)), i * size + j, axis=0)
 
@@ -361,8 +339,8 @@ class NetworkCoupling(_GraphCoupling):
     """Gating with a trained weight for each edge of a graph: Eq. 15 with a sparse S.
 
     Args:
-        graph: A `networkx.Graph` with a node for each neuron, in the order of its sorted nodes, or integers
-            `(edges, 2)` that count from 0.
+        graph: A `networkx.Graph` with a node for each neuron, the integers from 0 to N - 1, or other nodes in the order
+            in which they were added; or integers `(edges, 2)` that count from 0.
         weights_initializer: Initialiser of the weights, one for each edge, in the order of `edges`.
         **kwargs: As for `keras.layers.Layer`.
 
@@ -391,17 +369,12 @@ class NetworkCoupling(_GraphCoupling):
     def build(self, input_shape):
         super().build(input_shape)
         self.edge_weights = self.add_weight(
-            name="edge_weights", shape=(len(self.edges),), initializer=self.weights_initializer, autocast=False
+            name="edge_weights", shape=(len(self.edges),), initializer=self.weights_initializer
         )
 
     def _edge_weights(self, connectivity):
         # A tensor also on TensorFlow, where `ops.convert_to_tensor` leaves a variable as it is.
         return ops.reshape(self.edge_weights, (-1,))
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(weights_initializer=keras.initializers.serialize(self.weights_initializer))
-        return config
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -480,13 +453,12 @@ class PairCoupling(Coupling):
         a, s = self._products(activations, mu)
         return -0.5 * ops.sum(self.G(a) * self.chi(s), axis=(1, 2))
 
-    def get_config(self):
-        config = super().get_config()
-        config.update({name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self._functions})
-        return config
 
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        config.update({name: keras.saving.deserialize_keras_object(config[name]) for name in cls._functions})
-        return cls(**config)
+def _matrix(connectivity, size):
+    """W of a layer that is a linear map, `(size, size)`."""
+    if isinstance(connectivity, Connectivity):
+        try:
+            return connectivity.matrix()
+        except NotImplementedError:
+            pass
+    return connectivity(ops.eye(size, dtype=connectivity.compute_dtype))

@@ -6,14 +6,16 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto.layers.connectivity import Connectivity
 
-class _LayeredConnectivity(keras.layers.Layer):
+
+class _LayeredConnectivity(Connectivity):
     """Layers of given shapes side by side on the last axis, each coupled with the next one, both ways.
 
     A subclass has `_forward(index, x)`, from layer `index` to the next, and `_backward(index, y)`, its transpose.
     """
 
-    symmetric_by_construction = True
+    symmetric = True
 
     def _set_shapes(self, name, shapes):
         self._shapes = [tuple(shape) for shape in shapes]
@@ -86,12 +88,8 @@ class _LayeredConnectivity(keras.layers.Layer):
             results.append(sum(terms[1:], terms[0]))
         return ops.reshape(self.join(results), ops.shape(x))
 
-    def coupling(self):
-        """The same map as a dense symmetric matrix W, `(N, N)`: for a look at it, or for a test."""
+    def matrix(self):
         return self(ops.eye(sum(self._sizes), dtype=self.compute_dtype))
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -148,14 +146,6 @@ class HierarchicalConnectivity(_LayeredConnectivity):
 
     def _backward(self, index, y):
         return y @ ops.transpose(self.kernels[index])
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            sizes=list(self.sizes),
-            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
-        )
-        return config
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -270,13 +260,3 @@ class HierarchicalConvConnectivity(_LayeredConnectivity):
         for axis, ((before, _), size) in enumerate(zip(self._padding(index), self._shapes[index][:-1]), start=1):
             x = x[(slice(None),) * axis + (slice(before, before + size),)]
         return x
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            shapes=[list(shape) for shape in self.shapes],
-            kernel_sizes=self.kernel_sizes,
-            strides=self.strides,
-            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
-        )
-        return config

@@ -8,6 +8,7 @@ from keras import ops
 from keras_kuramoto.layers.couplings import Coupling, LowRankCoupling
 from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
 from keras_kuramoto.layers.kuramoto_memory import KuramotoMemory
+from keras_kuramoto.layers.layer import exactly
 from keras_kuramoto.layers.memory import Memory
 from keras_kuramoto.ops import sphere
 
@@ -45,13 +46,14 @@ class HopfieldKuramotoMemory(Memory):
         kappa_k: κ_K > 0, or its start if it is trained.
         train_kappas: Whether κ_H and κ_K are trained; their logarithms are the weights, so that they stay positive.
         t1: The time, > 0, up to which a call follows the equation from 0, if the call does not say.
-        solver: How: an `AdaptiveSolver` or a `FixedStepSolver` of `keras_kuramoto.ops`; `AdaptiveSolver()` if `None`.
+        solver: How: an `AdaptiveSolver` or a `FixedStepSolver` of `keras_kuramoto.solvers`; if `None`, the first with
+            its defaults.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
         state: Pair of the initial states x(0), `(batch, N)`, and the initial oscillators μ(0), `(batch, N, D)`.
         return_energy: Whether to return the energies too.
-        t1: Another time to stop at: a number or a scalar tensor.
+        t1: Another time to stop at: a number.
 
     Returns:
         The pair of x(t1) and μ(t1). With `return_energy=True` a pair of that and the energies `(batch, 17)` at 17 times
@@ -88,8 +90,6 @@ class HopfieldKuramotoMemory(Memory):
     Reference: Binding threshold units with artificial oscillatory neurons, 2025, Theorem 4.1 and Sec. 5 and 6.
     """
 
-    _serialized = ("hopfield", "kuramoto", "coupling", "solver")
-
     def __init__(
         self,
         hopfield,
@@ -120,7 +120,7 @@ class HopfieldKuramotoMemory(Memory):
         self.kappa_h = float(kappa_h)
         self.kappa_k = float(kappa_k)
         self.train_kappas = train_kappas
-        self._project = _normalize_oscillators if kuramoto.renormalize else None
+        self.project = _normalize_oscillators if kuramoto.renormalize else None
 
     @property
     def has_energy(self):
@@ -139,15 +139,7 @@ class HopfieldKuramotoMemory(Memory):
             if not part.built:
                 part.build(shape)
         self.log_kappa_h, self.log_kappa_k = (
-            self.add_weight(
-                name=name,
-                shape=(),
-                # Not `keras.initializers.Constant`, which rounds to float32 also where the layer computes in float64.
-                initializer=lambda shape, dtype=None, kappa=kappa: ops.convert_to_tensor(math.log(kappa), dtype=dtype),
-                trainable=self.train_kappas,
-                # A variable that is read outside of any other layer's call is cast whatever the layer's `autocast`.
-                autocast=False,
-            )
+            self.add_weight(name=name, shape=(), initializer=exactly(math.log(kappa)), trainable=self.train_kappas)
             for name, kappa in (("log_kappa_h", self.kappa_h), ("log_kappa_k", self.kappa_k))
         )
 
@@ -176,67 +168,62 @@ class HopfieldKuramotoMemory(Memory):
         if not self.built:
             raise ValueError("The memory must be built, or called once, before it has weights.")
         mu = ops.cast(ops.convert_to_tensor(mu), self.variable_dtype)
-        self.kuramoto._check_state(mu)
+        self.kuramoto.check_state(mu)
         return self.coupling.alpha / ops.exp(self.log_kappa_h), sphere.normalize(mu)
 
-    def _check_state(self, state):
+    def check_state(self, state):
         if not isinstance(state, (tuple, list)) or len(state) != 2:
             raise ValueError(f"The state must be a pair (x, μ). Received {type(state).__name__}.")
         x, mu = state
-        self.hopfield._check_state(x)
-        self.kuramoto._check_state(mu)
+        self.hopfield.check_state(x)
+        self.kuramoto.check_state(mu)
 
     def _parts(self):
-        """The tensors that do not depend on the state: for the threshold units, the oscillators and the coupling."""
+        """The loop's constants of the threshold units, the oscillators and the coupling."""
         return (
-            self.hopfield._constants(),
-            self.kuramoto._constants(),
-            tuple(self.coupling.constants(self.hopfield.connectivity)),
+            self.hopfield.loop_constants(),
+            self.kuramoto.loop_constants(),
+            tuple(self.coupling.loop_constants(self.hopfield.connectivity)),
         )
 
-    def _constants(self):
+    def loop_constants(self):
         return sum(self._parts(), ())
 
-    def _vector_field(self, state, *constants):
+    def compute_vector_field(self, state, *constants):
         x, mu = state
         first, second = self._counts
         hopfield, kuramoto, coupling = constants[:first], constants[first : first + second], constants[first + second :]
         mu = sphere.normalize(mu)
         dx, force = self.coupling.forces(self.hopfield.lagrangian.activation(x), mu, *coupling)
-        x_change = self.hopfield._vector_field(x, *hopfield) + dx / ops.exp(self.log_kappa_h)
-        force = force / ops.exp(self.log_kappa_k) - self.kuramoto._gradient(mu, *kuramoto)
-        mu_change = self.kuramoto._rotation(mu) + sphere.project_to_tangent(mu, force)
+        x_change = self.hopfield.compute_vector_field(x, *hopfield) + dx / ops.exp(self.log_kappa_h)
+        force = force / ops.exp(self.log_kappa_k) - self.kuramoto.energy_gradient(mu, *kuramoto)
+        mu_change = self.kuramoto.rotation(mu) + sphere.project_to_tangent(mu, force)
         return keras.tree.pack_sequence_as(state, [x_change, mu_change])
 
-    def _energy(self, state):
+    def compute_energy(self, state):
         x, mu = state
         mu = sphere.normalize(mu)
-        constants = self.coupling.constants(self.hopfield.connectivity)
+        constants = self.coupling.loop_constants(self.hopfield.connectivity)
         kappa_h, kappa_k = ops.exp(self.log_kappa_h), ops.exp(self.log_kappa_k)
-        alone = kappa_h * self.hopfield._energy(x) + kappa_k * self.kuramoto._energy(mu)
+        alone = kappa_h * self.hopfield.compute_energy(x) + kappa_k * self.kuramoto.compute_energy(mu)
         return alone + self.coupling.energy(self.hopfield.lagrangian.activation(x), mu, *constants)
 
-    def _energy_rate(self, state):
-        self.kuramoto._check_rate()
+    def compute_energy_rate(self, state):
+        self.kuramoto.check_has_energy()
         x, mu = state
         mu = sphere.normalize(mu)
         hopfield, kuramoto, coupling = self._parts()
-        x_change, _ = self._vector_field((x, mu), *hopfield, *kuramoto, *coupling)
+        x_change, _ = self.compute_vector_field((x, mu), *hopfield, *kuramoto, *coupling)
         _, force = self.coupling.forces(self.hopfield.lagrangian.activation(x), mu, *coupling)
         kappa_h, kappa_k = ops.exp(self.log_kappa_h), ops.exp(self.log_kappa_k)
-        slope = sphere.project_to_tangent(mu, kappa_k * self.kuramoto._gradient(mu, *kuramoto) - force)
+        slope = sphere.project_to_tangent(mu, kappa_k * self.kuramoto.energy_gradient(mu, *kuramoto) - force)
         curvature = ops.sum(x_change * self.hopfield.lagrangian.hessian_product(x, x_change), axis=-1)
         return -kappa_h * curvature - ops.sum(ops.square(slope), axis=(1, 2)) / kappa_k
 
-    def _integrate(self, state, t1, times=None):
-        solution = super()._integrate(state, t1, times)
+    def integrate(self, state, t1, times=None):
+        solution = super().integrate(state, t1, times)
         states = None if solution.states is None else _normalize_oscillators(solution.states)
         return solution._replace(state=_normalize_oscillators(solution.state), states=states)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(kappa_h=self.kappa_h, kappa_k=self.kappa_k, train_kappas=self.train_kappas)
-        return config
 
 
 def _normalize_oscillators(state):

@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from keras_kuramoto import lagrangians
-from keras_kuramoto.layers.memory import Memory, check_connectivity, prepared
+from keras_kuramoto.layers.connectivity import loop_constants
+from keras_kuramoto.layers.memory import Memory, check_connectivity
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -37,7 +38,8 @@ class HopfieldMemory(Memory):
         use_bias: Whether there is a trained b.
         bias_initializer: Initialiser of b.
         t1: The time, > 0, up to which a call follows the equation from 0, if the call does not say.
-        solver: How: an `AdaptiveSolver` or a `FixedStepSolver` of `keras_kuramoto.ops`; `AdaptiveSolver()` if `None`.
+        solver: How: an `AdaptiveSolver` or a `FixedStepSolver` of `keras_kuramoto.solvers`; if `None`, the first with
+            its defaults.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
@@ -72,8 +74,6 @@ class HopfieldMemory(Memory):
     Hopfield, Large associative memory problem in neurobiology and machine learning, ICLR 2021.
     """
 
-    _serialized = ("connectivity", "lagrangian", "bias_initializer", "solver")
-
     def __init__(
         self,
         connectivity,
@@ -97,47 +97,36 @@ class HopfieldMemory(Memory):
         if len(state_shape) != 2 or state_shape[1] is None:
             raise ValueError(f"The state must be `(batch, N)` with a known N. Received the shape {state_shape}.")
         self.num_units = state_shape[1]
-        # For symbolic calls, which have no `_check_state`.
+        # For symbolic calls, which have no `check_state`.
         self.input_spec = keras.InputSpec(ndim=2, axes={-1: self.num_units})
         check_connectivity(self.connectivity, (None, self.num_units))
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.num_units,),
-                initializer=self.bias_initializer,
-                # A variable that is read outside of any other layer's call is cast whatever the layer's `autocast`.
-                autocast=False,
-            )
+            self.bias = self.add_weight(name="bias", shape=(self.num_units,), initializer=self.bias_initializer)
 
-    def _check_state(self, state):
+    def check_state(self, state):
         if tuple(state.shape)[1:] != (self.num_units,):
             raise ValueError(
                 f"The state must be `(batch, {self.num_units})`, as the memory was built. Received the shape "
                 f"{tuple(state.shape)}."
             )
 
-    def _constants(self):
-        return prepared(self.connectivity)
+    def loop_constants(self):
+        return loop_constants(self.connectivity)
 
-    def _coupling(self, g, *constants):
+    def _product(self, g, *constants):
         """W g in the state's dtype."""
         return ops.cast(self.connectivity(g, *constants), self.variable_dtype)
 
-    def _vector_field(self, x, *constants):
-        change = self._coupling(self.lagrangian.activation(x), *constants) - x
+    def compute_vector_field(self, x, *constants):
+        change = self._product(self.lagrangian.activation(x), *constants) - x
         return change if self.bias is None else change + self.bias
 
-    def _energy(self, x):
+    def compute_energy(self, x):
         g = self.lagrangian.activation(x)
         shifted = x if self.bias is None else x - self.bias
-        return ops.sum(g * (shifted - 0.5 * self._coupling(g)), axis=-1) - self.lagrangian(x)
+        return ops.sum(g * (shifted - 0.5 * self._product(g)), axis=-1) - self.lagrangian(x)
 
-    def _energy_rate(self, x):
-        change = self._vector_field(x)
+    def compute_energy_rate(self, x):
+        change = self.compute_vector_field(x)
         return -ops.sum(change * self.lagrangian.hessian_product(x, change), axis=-1)
-
-    def get_config(self):
-        config = super().get_config()
-        config.update(use_bias=self.use_bias)
-        return config

@@ -36,9 +36,9 @@ class KuramotoMemory(Memory):
 
     Args:
         potential: Φ: a name, an object or a function φ of s, as for `keras_kuramoto.potentials.get`.
-        graph: The pairs: a `networkx.Graph` with a node for each oscillator, in the order of its sorted nodes, such as
-            `networkx.watts_strogatz_graph(N, k, 0.1)`; or integers `(edges, 2)` that count from 0; or `None` for all
-            pairs.
+        graph: The pairs: a `networkx.Graph` with a node for each neuron, the integers from 0 to N - 1, as in
+            `networkx.watts_strogatz_graph(N, k, 0.1)`, or other nodes in the order in which they were added; or
+            integers `(edges, 2)` that count from 0; or `None` for all pairs.
         natural_frequency: Layer that maps `(batch, N * D)`, the components of an oscillator side by side, to Ω μ, such
             as `NaturalFrequency(D, shared=True)` for the same Ω for all, with `shared=False` for one each; or `None`.
         use_linear: Whether there are linear weights a.
@@ -46,13 +46,14 @@ class KuramotoMemory(Memory):
         pair_initializer: Initialiser of w, one number for each pair, for potentials that have weights.
         renormalize: Whether to normalise the oscillators after each accepted step of the solver too.
         t1: The time, > 0, up to which a call follows the equation from 0, if the call does not say.
-        solver: How: an `AdaptiveSolver` or a `FixedStepSolver` of `keras_kuramoto.ops`; `AdaptiveSolver()` if `None`.
+        solver: How: an `AdaptiveSolver` or a `FixedStepSolver` of `keras_kuramoto.solvers`; if `None`, the first with
+            its defaults.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
         state: Initial oscillators μ(0), `(batch, N, D)`, of unit length.
         return_energy: Whether to return the energies too.
-        t1: Another time to stop at: a number or a scalar tensor.
+        t1: Another time to stop at: a number.
 
     Returns:
         μ(t1), `(batch, N, D)`. With `return_energy=True` a pair with the energies `(batch, 17)` at 17 times with equal
@@ -86,8 +87,6 @@ class KuramotoMemory(Memory):
     Reference: Binding threshold units with artificial oscillatory neurons, 2025, Eq. 9, 10, Examples 2 and 3.
     """
 
-    _serialized = ("potential", "natural_frequency", "linear_initializer", "pair_initializer", "solver")
-
     def __init__(
         self,
         potential="relu",
@@ -113,7 +112,7 @@ class KuramotoMemory(Memory):
         self.linear_initializer = keras.initializers.get(linear_initializer)
         self.pair_initializer = keras.initializers.get(pair_initializer)
         self.renormalize = renormalize
-        self._project = sphere.normalize if renormalize else None
+        self.project = sphere.normalize if renormalize else None
 
     @property
     def has_energy(self):
@@ -134,13 +133,14 @@ class KuramotoMemory(Memory):
         else:
             self.graph.check(self.num_oscillators)
             self.pairs = EdgePairs(self.graph.pairs, self.num_oscillators)
-        # A variable that is read outside of any other layer's call is cast whatever the layer's `autocast`.
-        options = {"shape": (self.pairs.num_pairs,), "autocast": False}
+        shape = (self.pairs.num_pairs,)
         self.linear_weights = self.pair_weights = None
         if self.use_linear:
-            self.linear_weights = self.add_weight(name="linear_weights", initializer=self.linear_initializer, **options)
+            self.linear_weights = self.add_weight(
+                name="linear_weights", shape=shape, initializer=self.linear_initializer
+            )
         if self.potential.has_weights:
-            self.pair_weights = self.add_weight(name="pair_weights", initializer=self.pair_initializer, **options)
+            self.pair_weights = self.add_weight(name="pair_weights", shape=shape, initializer=self.pair_initializer)
         if self.natural_frequency is not None:
             dim = getattr(self.natural_frequency, "oscillator_dim", self.oscillator_dim)
             if dim != self.oscillator_dim:
@@ -151,7 +151,10 @@ class KuramotoMemory(Memory):
             if not self.natural_frequency.built:
                 self.natural_frequency.build((None, self.num_oscillators * self.oscillator_dim))
 
-    def _check_state(self, state):
+    def _add_pairs(self, name, initializer):
+        return self.add_weight(name=name, shape=(self.pairs.num_pairs,), initializer=initializer)
+
+    def check_state(self, state):
         if tuple(state.shape)[1:] != (self.num_oscillators, self.oscillator_dim):
             raise ValueError(
                 f"The state must be `(batch, {self.num_oscillators}, {self.oscillator_dim})`, as the memory was built. "
@@ -166,66 +169,86 @@ class KuramotoMemory(Memory):
                     f"{float(ops.max(distance)):.3g}. See `keras_kuramoto.ops.normalize`."
                 )
 
-    def _constants(self):
+    def loop_constants(self):
         linear, weights = self.linear_weights, self.pair_weights
         if linear is None:
             linear = ops.zeros(self.pairs.num_pairs, dtype=self.variable_dtype)
         # A tensor also on TensorFlow, where `ops.convert_to_tensor` leaves a variable as it is.
         linear = ops.reshape(linear, (-1,))
         if weights is None:
-            return (self.pairs.prepare(linear),)
+            return (self.pairs.loop_weights(linear),)
         weights = ops.reshape(weights, (-1,))
         if isinstance(self.potential, potentials.SeparablePotential):
-            return self.pairs.prepare(linear), self.pairs.prepare(weights)
+            return self.pairs.loop_weights(linear), self.pairs.loop_weights(weights)
         return linear, weights
 
-    def _gradient(self, mu, linear, weights=None):
-        """∂E_K/∂μ, of unit vectors."""
+    def energy_gradient(self, mu, linear, weights=None):
+        """∂E_K/∂μ.
+
+        Args:
+            mu: Unit vectors, `(batch, N, D)`.
+            linear: The first of `loop_constants`.
+            weights: The second of them, where there are two.
+
+        Returns:
+            `(batch, N, D)`.
+        """
         if weights is None:
             return self.pairs.weighted_sum(linear, mu)
         if isinstance(self.potential, potentials.SeparablePotential):
             return self.pairs.interaction(mu, linear, weights, self.potential)
         return self.pairs.neighbour_sum(linear + self.potential.gradient(self.pairs.products(mu), weights), mu)
 
-    def _rotation(self, mu):
-        """Ω μ, or 0."""
+    def rotation(self, mu):
+        """What the natural frequencies add to the vector field.
+
+        Args:
+            mu: Unit vectors, `(batch, N, D)`.
+
+        Returns:
+            Ω μ, `(batch, N, D)`, or the number 0 if there are none.
+        """
         if self.natural_frequency is None:
             return 0.0
         turn = self.natural_frequency(ops.reshape(mu, (-1, self.num_oscillators * self.oscillator_dim)))
         return ops.cast(ops.reshape(turn, ops.shape(mu)), self.variable_dtype)
 
-    def _vector_field(self, mu, *constants):
+    def compute_vector_field(self, mu, *constants):
         mu = sphere.normalize(mu)
-        return self._rotation(mu) - sphere.project_to_tangent(mu, self._gradient(mu, *constants))
+        return self.rotation(mu) - sphere.project_to_tangent(mu, self.energy_gradient(mu, *constants))
 
-    def _energy(self, mu):
+    def compute_energy(self, mu):
         s = self.pairs.products(sphere.normalize(mu))
         energy = self.potential.energy(s, self.pair_weights)
         return energy if self.linear_weights is None else energy + ops.sum(self.linear_weights * s, axis=-1)
 
-    def _energy_rate(self, mu):
-        self._check_rate()
+    def compute_energy_rate(self, mu):
+        self.check_has_energy()
         mu = sphere.normalize(mu)
-        force = sphere.project_to_tangent(mu, self._gradient(mu, *self._constants()))
+        force = sphere.project_to_tangent(mu, self.energy_gradient(mu, *self.loop_constants()))
         return -ops.sum(ops.square(force), axis=(1, 2))
 
-    def _check_rate(self):
+    def check_has_energy(self):
+        """Refuses natural frequencies of each oscillator's own, with which there is no formula for the energy's rate.
+
+        Raises:
+            ValueError: If not `has_energy`.
+        """
         if not self.has_energy:
             raise ValueError(
                 "With natural frequencies of each oscillator's own there is no formula for the energy's rate, and the "
                 "energy may rise. Use `NaturalFrequency(..., shared=True)`, or none."
             )
 
-    def _integrate(self, state, t1, times=None):
-        solution = super()._integrate(state, t1, times)
+    def integrate(self, state, t1, times=None):
+        solution = super().integrate(state, t1, times)
         states = None if solution.states is None else sphere.normalize(solution.states)
         return solution._replace(state=sphere.normalize(solution.state), states=states)
 
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            graph=None if self.graph is None else self.graph.config(),
-            use_linear=self.use_linear,
-            renormalize=self.renormalize,
-        )
-        return config
+    def argument(self, name):
+        return self.graph and self.graph.config() if name == "graph" else super().argument(name)
+
+    @classmethod
+    def from_config(cls, config):
+        # Keras would look at each number of a long list of edges.
+        return super().from_config({**config, "graph": config["graph"] and Edges(config["graph"])})

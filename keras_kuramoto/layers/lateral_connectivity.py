@@ -6,11 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kuramoto.layers.memory import prepared
+from keras_kuramoto.layers.connectivity import Connectivity, loop_constants
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class LateralConnectivity(keras.layers.Layer):
+class LateralConnectivity(Connectivity):
     """Layers of units side by side, each coupled within itself by a connectivity of its own.
 
     The weights are blocks on the diagonal, (W x)ᵢ = Wᵢ xᵢ: lateral connections, as `HierarchicalConnectivity` and
@@ -25,7 +25,7 @@ class LateralConnectivity(keras.layers.Layer):
 
     Call arguments:
         x: States, `(batch, N)`, with the N units of all layers side by side.
-        *prepared: What `prepare` gives, if it is there already: in a loop it needs to be made only once.
+        *constants: What `loop_constants` gives, if it is there already: in a loop it needs to be made only once.
 
     Returns:
         Tensor of the same shape.
@@ -69,6 +69,7 @@ class LateralConnectivity(keras.layers.Layer):
         for connectivity, shape in zip(self.connectivities, self.shapes):
             if connectivity is None:
                 continue
+            # Keras' own layers have this too.
             if getattr(connectivity, "use_bias", False):
                 raise ValueError("`connectivities` must be linear. Received one with `use_bias=True`.")
             if not connectivity.built:
@@ -77,39 +78,32 @@ class LateralConnectivity(keras.layers.Layer):
             if result != (None, *shape):
                 raise ValueError(f"A lateral connectivity must keep the shape. One maps {(None, *shape)} to {result}.")
 
-        self._counts = [len(prepared(connectivity)) for connectivity in self.connectivities]
+        self._counts = [len(loop_constants(connectivity)) for connectivity in self.connectivities]
 
-    def prepare(self):
-        """What a loop that calls the layer in each step can make before it: the call's arguments after `x`."""
-        return tuple(constant for connectivity in self.connectivities for constant in prepared(connectivity))
+    @property
+    def symmetric(self):
+        """Whether all parts say that they are symmetric."""
+        return all(part is None or (isinstance(part, Connectivity) and part.symmetric) for part in self.connectivities)
 
-    def call(self, x, *prepared):
-        prepared = list(prepared)
+    def loop_constants(self):
+        return tuple(constant for connectivity in self.connectivities for constant in loop_constants(connectivity))
+
+    def matrix(self):
+        return self(ops.eye(sum(self._sizes), dtype=self.compute_dtype))
+
+    def call(self, x, *constants):
+        constants = list(constants)
         results = []
         parts = ops.split(x, np.cumsum(self._sizes)[:-1].tolist(), axis=-1)
         for connectivity, part, shape, count in zip(self.connectivities, parts, self.shapes, self._counts):
             if connectivity is None:
                 results.append(ops.zeros_like(part))
                 continue
-            constants, prepared = prepared[:count], prepared[count:]
-            y = connectivity(ops.reshape(part, (-1, *shape)), *constants)
+            own, constants = constants[:count], constants[count:]
+            y = connectivity(ops.reshape(part, (-1, *shape)), *own)
             results.append(ops.reshape(y, ops.shape(part)))
         return ops.concatenate(results, axis=-1)
 
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def get_config(self):
-        config = super().get_config()
-        serialize = keras.saving.serialize_keras_object
-        config.update(
-            connectivities=[serialize(connectivity) for connectivity in self.connectivities],
-            shapes=[list(shape) for shape in self.shapes],
-        )
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        config["connectivities"] = [keras.saving.deserialize_keras_object(part) for part in config["connectivities"]]
-        return cls(**config)
+    def argument(self, name):
+        # As lists: Keras would write tuples in a way of its own.
+        return [list(shape) for shape in self.shapes] if name == "shapes" else super().argument(name)

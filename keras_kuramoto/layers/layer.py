@@ -11,9 +11,8 @@ from keras import ops
 class Layer(keras.layers.Layer):
     """Base class of the library's layers: their configuration is made of the arguments of `__init__`.
 
-    A subclass has an attribute of the same name for each argument. Objects among them, such as layers, initialisers and
-    solvers, are serialised with their own configurations. Arguments that can't be written down as they are, such as
-    arrays, are for a `get_config` of the subclass to replace.
+    A subclass has an attribute of the same name for each argument, or says in `argument` what is written down for it.
+    Objects among them, such as layers, initialisers and solvers, are serialised with their own configurations.
 
     A layer that makes layers for itself calls `make_layer` for them. What is set on one of these later, such as the
     dtype policy that `quantize` gives it, is then saved with the outer layer.
@@ -52,10 +51,23 @@ class Layer(keras.layers.Layer):
         self._inner.made[name] = layer.get_config()
         return kind.from_config(self._inner.given[name]) if name in self._inner.given else layer
 
+    def argument(self, name):
+        """What the configuration has for an argument of `__init__`: the attribute of the same name.
+
+        A subclass overrides this for arguments that can't be written down as they are, such as arrays.
+
+        Args:
+            name: Name of the argument.
+
+        Returns:
+            A number, a text, a list or dictionary of these, or an object that Keras can serialise.
+        """
+        return getattr(self, name)
+
     def get_config(self):
         config = super().get_config()
         for name in argument_names(type(self)):
-            config[name] = keras.saving.serialize_keras_object(getattr(self, name))
+            config[name] = keras.saving.serialize_keras_object(self.argument(name))
         made = self._inner.made
         inner = {layer.name: layer.get_config() for layer in self._layers if layer.name in made}
         inner = {**self._inner.given, **inner}
@@ -109,10 +121,10 @@ def exactly(value):
 
 
 def argument_names(cls):
-    """The arguments of `__init__` by name, those that it hands to its base classes too, up to this module's classes."""
+    """The arguments of `__init__` by name, those that it hands to its base classes too, up to `Layer` and `StateLayer`."""
     names = []
     for base in reversed(cls.__mro__):
-        if "__init__" in vars(base) and issubclass(base, Layer) and base.__module__ != __name__:
+        if "__init__" in vars(base) and issubclass(base, Layer) and base not in (Layer, StateLayer):
             kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
             parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
             hands_on = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)

@@ -70,8 +70,6 @@ class QuasiEquilibriumMemory(Memory):
     Reference: Lotito, Neural Learning Rules from Associative Networks Theory, 2025, Sec. 3 and 5.
     """
 
-    _serialized = ("solver", "visible_lagrangian", "hidden_lagrangian", "memories_initializer")
-
     def __init__(
         self,
         memories,
@@ -113,12 +111,10 @@ class QuasiEquilibriumMemory(Memory):
                 name="memories",
                 shape=(self.num_memories, size),
                 initializer=self.memories_initializer if initial is None else initial,
-                # `autocast=False` of the layer does not reach a variable that is read outside of the layer's call.
-                autocast=False,
             )
             self._initial_memories = None
         self.num_neurons = size
-        hidden = size if self._coupling() is None else self.memories.shape[0]
+        hidden = size if self._matrix() is None else self.memories.shape[0]
         self.bias = self._add_vector("bias", hidden) if self.use_bias else None
         self.field = self._add_vector("field", size) if self.use_field else None
 
@@ -134,7 +130,7 @@ class QuasiEquilibriumMemory(Memory):
             )
 
     def _add_vector(self, name, size):
-        return self.add_weight(name=name, shape=(size,), initializer="zeros", autocast=False)
+        return self.add_weight(name=name, shape=(size,), initializer="zeros")
 
     def update(self, state):
         """One Euler step of the length τ, from v to I + Jᵀ f(J g(v) + b).
@@ -145,7 +141,7 @@ class QuasiEquilibriumMemory(Memory):
         Returns:
             `(batch, N_v)`.
         """
-        return self._drive(self._prepare(state))
+        return self._drive(self.checked_state(state))
 
     def jacobian(self, state):
         """The Jacobian of τ dv/dt, for each example: -1 + Jᵀ H_h J H_v with the Hessians of L_v at v and of L_h at h.
@@ -158,7 +154,7 @@ class QuasiEquilibriumMemory(Memory):
         Returns:
             `(batch, N_v, N_v)`: row i, column j is the derivative of component i with respect to vⱼ.
         """
-        v = self._prepare(state)
+        v = self.checked_state(state)
         size = self.num_neurons
         # One example for each of the directions.
         repeated = ops.repeat(v, size, axis=0)
@@ -185,7 +181,7 @@ class QuasiEquilibriumMemory(Memory):
             ValueError: If the states are no fixed points: if a component of τ dv/dt exceeds 1e-3 of the largest of v,
                 or of 1 if that is larger.
         """
-        state = self._prepare(state)
+        state = self.checked_state(state)
         if not is_concrete(state):
             raise ValueError("`is_hyperbolic` needs states that have their values now, outside of compiled functions.")
         rest, scale = (np.abs(ops.convert_to_numpy(x)).max() for x in (self._drive(state) - state, state))
@@ -198,17 +194,17 @@ class QuasiEquilibriumMemory(Memory):
 
     # --- the equations ----------------------------------------------------------------------------------------------
 
-    def _coupling(self):
+    def _matrix(self):
         """J, `(N_h, N_v)`, or `None` for the identity."""
         return self.memories
 
     def _to_hidden(self, g):
         """J g."""
-        return g if self._coupling() is None else ops.einsum("bi,hi->bh", g, ops.convert_to_tensor(self._coupling()))
+        return g if self._matrix() is None else ops.einsum("bi,hi->bh", g, ops.convert_to_tensor(self._matrix()))
 
     def _to_visible(self, f):
         """Jᵀ f."""
-        return f if self._coupling() is None else ops.einsum("bh,hi->bi", f, ops.convert_to_tensor(self._coupling()))
+        return f if self._matrix() is None else ops.einsum("bh,hi->bi", f, ops.convert_to_tensor(self._matrix()))
 
     def _hidden(self, v):
         h = self._to_hidden(self.visible_lagrangian.activation(v))
@@ -219,36 +215,26 @@ class QuasiEquilibriumMemory(Memory):
         drive = self._to_visible(self.hidden_lagrangian.activation(self._hidden(v)))
         return drive if self.field is None else drive + self.field
 
-    def _vector_field(self, v):
+    def compute_vector_field(self, v):
         return (self._drive(v) - v) / self.tau
 
-    def _energy(self, v):
+    def compute_energy(self, v):
         shifted = v if self.field is None else v - self.field
         product = ops.sum(shifted * self.visible_lagrangian.activation(v), axis=-1)
         return product - self.visible_lagrangian(v) - self.hidden_lagrangian(self._hidden(v))
 
-    def _energy_rate(self, v):
-        velocity = self._vector_field(v)
+    def compute_energy_rate(self, v):
+        velocity = self.compute_vector_field(v)
         return -self.tau * ops.sum(velocity * self.visible_lagrangian.hessian_product(v, velocity), axis=-1)
 
-    def _check_state(self, state):
+    def check_state(self, state):
         if len(state.shape) != 2 or state.shape[-1] != self.num_neurons:
             raise ValueError(f"The state must be (batch, {self.num_neurons}). Received {tuple(state.shape)}.")
 
-    def get_config(self):
-        config = super().get_config()
-        memories = self.num_memories if self.memory_layer is None else self.memory_layer
-        config.update(
-            memories=keras.saving.serialize_keras_object(memories),
-            use_bias=self.use_bias,
-            use_field=self.use_field,
-            tau=self.tau,
-        )
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        return super().from_config({**config, "memories": keras.saving.deserialize_keras_object(config["memories"])})
+    def argument(self, name):
+        if name == "memories":
+            return self.num_memories if self.memory_layer is None else self.memory_layer
+        return super().argument(name)
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -276,8 +262,6 @@ class HebbianMemory(QuasiEquilibriumMemory):
 
     Reference: Lotito, 2025, Sec. 5.2.
     """
-
-    _serialized = ("solver", "memories_initializer")
 
     def __init__(
         self,
@@ -310,13 +294,13 @@ class HebbianMemory(QuasiEquilibriumMemory):
         super().build(state_shape)
         self.visible_lagrangian = _HebbianLagrangian(self.memories, self.beta / self.memories.shape[0])
 
-    def _coupling(self):
+    def _matrix(self):
         return None
 
     def get_config(self):
-        config = super().get_config()
-        config.update(beta=self.beta)
-        return config
+        # The generating functions follow from the memories and β.
+        fixed = ("visible_lagrangian", "hidden_lagrangian")
+        return {name: value for name, value in super().get_config().items() if name not in fixed}
 
 
 class _HebbianLagrangian(lagrangians.Lagrangian):

@@ -7,10 +7,11 @@ from keras import ops
 from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto._backend.loop import bounded_loop
 from keras_kuramoto._checks import check_positive
+from keras_kuramoto.layers.layer import StateLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class SynapticMemory(keras.layers.Layer):
+class SynapticMemory(StateLayer):
     """Memories that follow the states they resemble, by softmax-selected synapses: Eq. 12 to 14.
 
     The visible state v selects memories by their overlap with it, and those follow it, and the bias Λ, in time τ:
@@ -39,9 +40,9 @@ class SynapticMemory(keras.layers.Layer):
         memories_initializer: Initialiser of the memories where their number was given. By default normal entries with
             variance 1, which make nearly orthogonal rows of norm √N_v.
         t1: > 0, how long a state is shown.
-        solver: Solver that integrates Eq. 14 over this time, such as `keras_kuramoto.ops.AdaptiveSolver()`, for each
-            state of a batch by itself; `None` for one Euler step, Ξ + t1 dΞ/dt, as the author does with t1 = 1. The
-            memories become NaN if its `max_steps` are not enough.
+        solver: Solver of `keras_kuramoto.solvers` that integrates Eq. 14 over this time, such as `AdaptiveSolver()`,
+            for each state of a batch by itself; `None` for one Euler step, Ξ + t1 dΞ/dt, as the author does with
+            t1 = 1. The memories become NaN if its `max_steps` are not enough.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
@@ -80,8 +81,7 @@ class SynapticMemory(keras.layers.Layer):
         solver=None,
         **kwargs,
     ):
-        # The state stays in the variables' dtype.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.tau = check_positive("tau", tau)
         self.beta = check_positive("beta", beta)
         self.t1 = check_positive("t1", t1)
@@ -111,8 +111,6 @@ class SynapticMemory(keras.layers.Layer):
             shape=shape,
             initializer=self.memories_initializer if self._initial_memories is None else self._initial_memories,
             trainable=False,
-            # `autocast=False` of the layer does not reach a variable that is read outside of the layer's call.
-            autocast=False,
             aggregation="mean",
         )
         self._initial_memories = None
@@ -127,7 +125,6 @@ class SynapticMemory(keras.layers.Layer):
                 shape=shape,
                 initializer=np.broadcast_to(self._bias_values, shape),
                 trainable=False,
-                autocast=False,
             )
 
     def selection(self, v):
@@ -139,7 +136,7 @@ class SynapticMemory(keras.layers.Layer):
         Returns:
             softmax(β Ξ v), `(batch, *others, N_h)`.
         """
-        return self._selection(self.memories.value, self._prepare(v))
+        return self._selection(self.memories.value, self._checked(v))
 
     def change(self, v):
         """dΞ/dt of Eq. 14, for the mean of the states.
@@ -150,7 +147,7 @@ class SynapticMemory(keras.layers.Layer):
         Returns:
             `(N_h, N_v)`.
         """
-        return self._change(self.memories.value, self._rows(self._prepare(v)))
+        return self._change(self.memories.value, self._rows(self._checked(v)))
 
     def learn(self, states, return_trajectory=False):
         """Shows states one after another, each for the time `t1`, to memories that learn.
@@ -176,7 +173,7 @@ class SynapticMemory(keras.layers.Layer):
         >>> [round(float(x), 2) for x in layer.memories[0]]
         [1.95, 0.0]
         """
-        states = self._prepare(states)
+        states = self._checked(states)
         if len(states.shape) != 2:
             raise ValueError(f"`states` must be (steps, neurons). Received the shape {tuple(states.shape)}.")
 
@@ -191,14 +188,14 @@ class SynapticMemory(keras.layers.Layer):
         return trajectory if return_trajectory else last
 
     def call(self, v, training=None):
-        v = self._prepare(v)
+        v = self._checked(v)
         memories = ops.convert_to_tensor(self.memories)
         recalled = ops.einsum("...h,hi->...i", self._selection(memories, v), memories)
         if training and self.trainable:
             self.memories.assign(self._learned(memories, ops.stop_gradient(self._rows(v))))
         return recalled
 
-    def _prepare(self, v):
+    def _checked(self, v):
         v = ops.cast(ops.convert_to_tensor(v), self.variable_dtype)
         if not self.built:
             self.build(tuple(v.shape))
@@ -247,24 +244,14 @@ class SynapticMemory(keras.layers.Layer):
     def compute_output_shape(self, v_shape):
         return tuple(v_shape)
 
-    def get_config(self):
-        config = super().get_config()
-        bias = self._bias_values
-        config.update(
-            memories=self.num_memories,
-            tau=self.tau,
-            beta=self.beta,
+    def argument(self, name):
+        if name == "memories":
+            return self.num_memories
+        if name == "bias":
+            bias = self._bias_values
             # The values of an array come with the weights.
-            bias=None if bias is None else float(bias) if bias.ndim == 0 else 0.0,
-            memories_initializer=keras.initializers.serialize(self.memories_initializer),
-            t1=self.t1,
-            solver=keras.saving.serialize_keras_object(self.solver),
-        )
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "solver": keras.saving.deserialize_keras_object(config["solver"])})
+            return None if bias is None else float(bias) if bias.ndim == 0 else 0.0
+        return super().argument(name)
 
 
 def count_memories(memories):

@@ -16,8 +16,8 @@ class EdgePairs:
     """The undirected edges of a graph, and sums over them.
 
     A weight for each edge makes a symmetric N × N matrix, zero where there is no edge. Where the graph has many edges,
-    the sums are products with that matrix, else they run along the edges. `prepare` brings weights into the form that
-    `weighted_sum` and `interaction` want, once for many calls.
+    the sums are products with that matrix, else they run along the edges. `loop_weights` brings weights into the form
+    that `weighted_sum` and `interaction` want, once for many calls.
 
     Args:
         edges: Integers `(edges, 2)`, each pair of nodes once, in either order.
@@ -104,12 +104,12 @@ class EdgePairs:
             Tensor `(batch, N, D)`.
         """
         if len(weights.shape) == 1:
-            return self.weighted_sum(self.prepare(weights), v)
+            return self.weighted_sum(self.loop_weights(weights), v)
         if self.dense:
             return self.matrix(weights) @ v
         return _batch_first(self._edge_sum(ops.transpose(weights), _nodes_first(v)))
 
-    def prepare(self, weights):
+    def loop_weights(self, weights):
         """Weights in the form that `weighted_sum` and `interaction` want.
 
         Args:
@@ -120,19 +120,19 @@ class EdgePairs:
         """
         return self.matrix(weights) if self.dense else weights
 
-    def weighted_sum(self, prepared, v):
-        """`neighbour_sum` with weights that `prepare` has prepared.
+    def weighted_sum(self, weights, v):
+        """`neighbour_sum` with weights in the form that `loop_weights` gives them.
 
         Args:
-            prepared: Result of `prepare`.
+            weights: A result of `loop_weights`.
             v: Tensor `(batch, N, D)`.
 
         Returns:
             Tensor `(batch, N, D)`.
         """
         if self.dense:
-            return ops.einsum("ij,bjd->bid", prepared, v)
-        return _batch_first(self._edge_sum(prepared[:, None], _nodes_first(v)))
+            return ops.einsum("ij,bjd->bid", weights, v)
+        return _batch_first(self._edge_sum(weights[:, None], _nodes_first(v)))
 
     def interaction(self, mu, linear, nonlinear, potential):
         """Σⱼ (Aᵢⱼ + Bᵢⱼ φ'(μᵢ·μⱼ)) μⱼ, the gradient of Σ A μᵢ·μⱼ + B φ(μᵢ·μⱼ) over the pairs.
@@ -143,8 +143,8 @@ class EdgePairs:
 
         Args:
             mu: Oscillators, `(batch, N, D)`.
-            linear: A, a result of `prepare`.
-            nonlinear: B, a result of `prepare`.
+            linear: A, a result of `loop_weights`.
+            nonlinear: B, a result of `loop_weights`.
             potential: φ: an object with the methods `derivative` and `second_derivative`, functions of a tensor
                 without weights of their own.
 
@@ -161,7 +161,7 @@ class EdgePairs:
         ...         return ops.ones_like(s)
         >>> pairs = AllPairs(2)
         >>> mu = ops.array([[[1.0, 0.0], [0.6, 0.8]]])
-        >>> a, b = pairs.prepare(ops.zeros((1,))), pairs.prepare(ops.ones((1,)))
+        >>> a, b = pairs.loop_weights(ops.zeros((1,))), pairs.loop_weights(ops.ones((1,)))
         >>> [[round(float(x), 2) for x in row] for row in pairs.interaction(mu, a, b, Square())[0]]
         [[0.36, 0.48], [0.6, 0.0]]
         """

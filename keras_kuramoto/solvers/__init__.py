@@ -1,5 +1,14 @@
-"""Explicit Runge-Kutta methods for ordinary differential equations, with steps of each example's own."""
+"""Explicit Runge–Kutta methods for ordinary differential equations, with steps of each example's own.
 
-from keras_kuramoto.solvers.integrators import TABLEAUS, AdaptiveSolver, FixedStepSolver, Solution, Tableau
+A solver is a method, a `Tableau`, and a control of the steps, equal ones or such as keep a tolerance:
+
+- `tableaus`: the methods;
+- `step_control`: how long a step is, and whether it counts;
+- `stepping`: one solve with the two, on the loop of `keras_kuramoto._backend.adjoint`;
+- `solver`: what is called.
+"""
+
+from keras_kuramoto.solvers.solver import AdaptiveSolver, FixedStepSolver, Solution
+from keras_kuramoto.solvers.tableaus import TABLEAUS, Tableau
 
 __all__ = ["TABLEAUS", "AdaptiveSolver", "FixedStepSolver", "Solution", "Tableau"]

@@ -72,8 +72,8 @@ def check_law(memory, draw_state, rng, draws=2, scale=0.6, step=1e-5):
         change = memory.vector_field(state)
         # Not checked for their length: these are off the sphere by the square of the step.
         move = keras.tree.map_structure
-        ahead = memory._energy(move(lambda x, dx: x + step * dx, state, change))
-        behind = memory._energy(move(lambda x, dx: x - step * dx, state, change))
+        ahead = memory.compute_energy(move(lambda x, dx: x + step * dx, state, change))
+        behind = memory.compute_energy(move(lambda x, dx: x - step * dx, state, change))
         return memory(state, return_energy=True)[1], memory.energy_rate(state), (ahead - behind) / (2 * step)
 
     run = with_weights(memory, laws)

@@ -11,6 +11,7 @@ from keras import ops
 from memory_helpers import check_gradients, check_law, unit_vectors, with_weights
 
 from keras_kuramoto.layers import couplings
+from keras_kuramoto.layers.connectivity import Connectivity
 from keras_kuramoto.layers.conv_connectivity import SymmetricConvConnectivity
 from keras_kuramoto.layers.dense_connectivity import DenseConnectivity, SymmetricDenseConnectivity
 from keras_kuramoto.layers.hierarchical_connectivity import HierarchicalConnectivity
@@ -112,7 +113,7 @@ def test_named_couplings_are_special_cases_of_the_general_one():
         hopfield = SymmetricDenseConnectivity(dtype="float64")
         hopfield.build((None, N))
         hopfield.assign_coupling((lambda w: w + w.T)(rng.standard_normal((N, N))))
-        w = to_numpy(hopfield.coupling())
+        w = to_numpy(hopfield.matrix())
         gating = make_coupling("gating", "float64")
         gating.build((None, N))
         gating.connectivity.assign_coupling(0.4 * ones)
@@ -132,7 +133,7 @@ def test_named_couplings_are_special_cases_of_the_general_one():
             coupling.build((None, N)) if not coupling.built else None
 
             def run(g, mu):
-                constants = coupling.constants(hopfield)
+                constants = coupling.loop_constants(hopfield)
                 return *coupling.forces(g, mu, *constants), coupling.energy(g, mu, *constants)
 
             return evaluate(run, activations, mu)
@@ -156,6 +157,38 @@ def test_named_couplings_are_special_cases_of_the_general_one():
             np.testing.assert_allclose(got, want, atol=1e-12)
 
 
+class Ring(Connectivity):
+    """Of a fixed number of units, but without a matrix of its own."""
+
+    symmetric = True
+
+    def call(self, x):
+        return ops.roll(x, 1, axis=-1) + ops.roll(x, -1, axis=-1)
+
+
+def test_connectivities_that_say_nothing_of_their_matrix():
+    rng = np.random.default_rng(11)
+    layers = (
+        Ring(),
+        LateralConnectivity([Ring(), keras.layers.Dense(2, use_bias=False, kernel_initializer="identity")], [4, 2]),
+    )
+    for connectivity in layers:
+        memory = HopfieldKuramotoMemory(
+            HopfieldMemory(connectivity), KuramotoMemory(), couplings.MultiplicativeCoupling([[0, 1], [2, 3], [4, 5]])
+        )
+        x, mu = (part.astype("float32") for part in draw_state(rng))
+        dx, _ = evaluate(lambda x, mu, memory=memory: memory.vector_field((x, mu)), x, mu)
+        w = to_numpy(connectivity(ops.eye(N)))
+        # On three edges the oscillators gate the weights once more.
+        gated = np.zeros((N, N))
+        for i, j in ((0, 1), (2, 3), (4, 5)):
+            gated[i, j] = gated[j, i] = w[i, j]
+        effective = w + gated * (mu @ np.swapaxes(mu, 1, 2))
+        np.testing.assert_allclose(dx, np.einsum("bij,bj->bi", effective, np.maximum(x, 0)) - x, atol=1e-5)
+    assert not layers[1].symmetric
+    assert LateralConnectivity([Ring(), None], [4, 2]).symmetric
+
+
 def test_effective_weights_are_what_the_threshold_units_feel():
     rng = np.random.default_rng(3)
     with float64_enabled():
@@ -165,7 +198,7 @@ def test_effective_weights_are_what_the_threshold_units_feel():
 
         def run(x, mu):
             strength, factor = memory.effective_weights(mu)
-            return memory.vector_field((x, mu))[0], memory.hopfield.connectivity.coupling(), strength, factor
+            return memory.vector_field((x, mu))[0], memory.hopfield.connectivity.matrix(), strength, factor
 
         change, weights, strength, factor = evaluate(run, x, mu)
         bias = to_numpy(memory.hopfield.bias)
@@ -287,13 +320,13 @@ def test_the_printed_energy_46_does_not_fall():
             g = ops.relu(x)
             s = memory.coupling.connectivity(ops.eye(size, dtype="float64"))
             entries = g[:, :, None] * g[:, None, :] * s * (mu @ ops.swapaxes(mu, 1, 2))
-            return memory.hopfield._energy(x) + 0.5 * ops.sum(entries * entries, axis=(1, 2))
+            return memory.hopfield.compute_energy(x) + 0.5 * ops.sum(entries * entries, axis=(1, 2))
 
         def rates(x, mu):
             dx, dmu = memory.vector_field((x, mu))
             return [
                 (energy(x + 1e-5 * dx, mu + 1e-5 * dmu) - energy(x - 1e-5 * dx, mu - 1e-5 * dmu)) / 2e-5
-                for energy in (printed, lambda x, mu: memory._energy((x, mu)))
+                for energy in (printed, lambda x, mu: memory.compute_energy((x, mu)))
             ]
 
         run = with_weights(memory, rates)

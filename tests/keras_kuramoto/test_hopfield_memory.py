@@ -226,7 +226,7 @@ def test_convolutions_and_their_transposes_make_a_symmetric_matrix(shapes, kerne
                 stride = strides[0] if isinstance(strides, list) else strides
                 kernel = connectivity.kernels[0]
                 expected = ops.conv(first, kernel, strides=stride, padding="same", data_format="channels_last")
-            return connectivity.coupling(), connectivity(x), forward, expected
+            return connectivity.matrix(), connectivity(x), forward, expected
 
         matrix, result, forward, expected = evaluate(run, x)
     assert matrix.dtype == np.float64
@@ -252,7 +252,7 @@ def test_hierarchical_is_a_dense_memory_with_blocks_beside_the_diagonal():
     layered, flat = (HopfieldMemory(layer, "tanh") for layer in (connectivity, dense))
 
     def run(x):
-        return connectivity.coupling(), layered.vector_field(x), flat.vector_field(x)
+        return connectivity.matrix(), layered.vector_field(x), flat.vector_field(x)
 
     result, first, second = evaluate(run, array(rng, 3, 10))
     np.testing.assert_array_equal(result, matrix)

@@ -87,7 +87,7 @@ def test_interaction_and_its_gradient_are_those_of_the_definition(graph, name, r
     potential = potentials.get(name)
 
     def by_kernel(mu, linear, nonlinear, upstream):
-        result = graph.interaction(mu, graph.prepare(linear), graph.prepare(nonlinear), potential)
+        result = graph.interaction(mu, graph.loop_weights(linear), graph.loop_weights(nonlinear), potential)
         return ops.sum(result * upstream)
 
     def by_definition(mu, linear, nonlinear, upstream):
@@ -108,7 +108,7 @@ def test_interaction_is_the_slope_of_the_energy_and_its_gradient_equals_finite_d
     potential = potentials.get("tanh")
 
     def projected(mu, linear, nonlinear):
-        result = graph.interaction(mu, graph.prepare(linear), graph.prepare(nonlinear), potential)
+        result = graph.interaction(mu, graph.loop_weights(linear), graph.loop_weights(nonlinear), potential)
         return ops.sum(result * ops.convert_to_tensor(upstream))
 
     def along(function, directions):
@@ -139,7 +139,7 @@ def test_a_graph_is_all_pairs_with_zero_weights_at_the_others(graph, rng):
 
     def run(mu, weights, everywhere):
         return [
-            chosen.interaction(mu, chosen.prepare(values[0]), chosen.prepare(values[1]), potential)
+            chosen.interaction(mu, chosen.loop_weights(values[0]), chosen.loop_weights(values[1]), potential)
             for chosen, values in ((graph, weights), (every, everywhere))
         ]
 
@@ -154,7 +154,7 @@ def test_a_function_of_the_users_own_is_differentiated(graph, rng):
 
     def squared(potential):
         def run(mu, linear, nonlinear):
-            result = graph.interaction(mu, graph.prepare(linear), graph.prepare(nonlinear), potential)
+            result = graph.interaction(mu, graph.loop_weights(linear), graph.loop_weights(nonlinear), potential)
             return ops.sum(result * result)
 
         return run
@@ -187,7 +187,7 @@ def test_unknown_batch_size(graph, rng):
 
     @tf.function(input_signature=[tf.TensorSpec((None, NODES, 3), tf.float64)])
     def run(mu):
-        linear, nonlinear = (graph.prepare(tf.constant(value)) for value in weights)
+        linear, nonlinear = (graph.loop_weights(tf.constant(value)) for value in weights)
         with tf.GradientTape() as tape:
             tape.watch(mu)
             result = graph.interaction(mu, linear, nonlinear, potential)
@@ -211,7 +211,9 @@ def test_a_graph_without_edges_has_no_interaction(rng):
     mu = rng.standard_normal((2, 3, 4)).astype("float32")
     none = np.zeros((0,), "float32")
     potential = potentials.get("relu")
-    result = evaluate(lambda mu, w: graph.interaction(mu, graph.prepare(w), graph.prepare(w), potential), mu, none)
+    result = evaluate(
+        lambda mu, w: graph.interaction(mu, graph.loop_weights(w), graph.loop_weights(w), potential), mu, none
+    )
     np.testing.assert_array_equal(result, np.zeros_like(mu))
 
 

@@ -17,6 +17,7 @@ from keras import ops
 
 from keras_kuramoto.ops.sphere import normalize
 from keras_kuramoto.solvers import TABLEAUS, AdaptiveSolver, FixedStepSolver, Tableau
+from keras_kuramoto.solvers.step_control import PIDSteps
 
 
 def rotation(t, y):
@@ -110,6 +111,67 @@ def test_adaptive_steps_keep_the_tolerance(method):
         assert np.abs(state - turned(START, 4.0)).max() < 30 * tolerance * np.abs(START).max()
         assert reached.all()
         assert ((accepted > 3) & (accepted <= tried)).all()
+
+
+def minus(t, y):
+    return -y
+
+
+@pytest.mark.parametrize(("num_steps", "t0"), [(20_000, 0), (650, 100), (100, 1e4), (7, -1e7)])
+def test_equal_steps_are_counted_and_have_one_length_in_float32(num_steps, t0):
+    """Times that are summed in float32 reach the end early, and their differences are no steps of one length."""
+
+    def run(y):
+        return tuple(FixedStepSolver("euler", num_steps).integrate(minus, y, t0=t0, t1=t0 + 1))
+
+    state, _, tried, accepted, reached = call(run, np.ones((1, 1), "float32"), compiled=True)
+    assert state.dtype == np.float32
+    # Rounding of as many products.
+    np.testing.assert_allclose(state, (1 - 1 / num_steps) ** num_steps, rtol=3e-6)
+    assert tried == accepted == num_steps
+    assert reached.all()
+
+
+def test_states_between_equal_steps_far_from_the_time_0():
+    times = 1e4 + np.linspace(0, 1, 5)
+
+    def run(y):
+        return FixedStepSolver("rk4", 3).integrate(minus, y, t0=1e4, t1=1e4 + 1, times=times).states
+
+    states = call(run, np.ones((1, 1), "float32"), compiled=True)
+    # The error of the steps and of the interpolant.
+    np.testing.assert_allclose(states[0, :, 0], np.exp(1e4 - times), rtol=1e-3)
+
+
+@pytest.mark.parametrize(("t0", "first_step"), [(1e6, 0.01), (-1e9, 0.01), (0.0, 1e-30), (1e6, 1e-30)])
+def test_adaptive_steps_move_the_time_wherever_they_start(t0, first_step):
+    def run(y):
+        solver = AdaptiveSolver(first_step=first_step)
+        return tuple(solver.integrate(minus, y, t0=t0, t1=t0 + 2, times=[t0, t0 + 1, t0 + 2]))
+
+    state, states, tried, _, reached = call(run, np.ones((1, 1), "float32"), compiled=True)
+    # The tolerance of each of the steps is 1e-3 of the state.
+    np.testing.assert_allclose(state, np.exp(-2), rtol=3e-3)
+    np.testing.assert_allclose(states[0, :, 0], np.exp([0, -1, -2]), rtol=3e-3)
+    assert reached.all()
+    assert tried < 20
+
+
+def test_no_step_is_shorter_than_what_moves_the_time():
+    control = PIDSteps(first_step=1e-12, max_factor=1.0)
+    t = ops.convert_to_tensor(np.array([0.999], "float32"))
+    end, step, _ = control.propose(control.begin(0.0 * t, 1.0), t, ops.zeros(1, "int32"), 1.0)
+    assert to_numpy(end > t).all()
+    assert to_numpy(step > 0).all()
+
+
+def test_the_vector_field_is_given_the_time_itself():
+    seen = call(
+        lambda y: FixedStepSolver("heun", 4).integrate(lambda t, y: t[:, None] + 0 * y, y, t0=3.0, t1=5.0).state,
+        np.zeros((2, 1), "float32"),
+    )
+    # The integral of t from 3 to 5.
+    np.testing.assert_allclose(seen, 8.0, rtol=1e-6)
 
 
 def relaxation(t, y):
@@ -311,7 +373,7 @@ def plain_solution(x, weight, outside):
     return ops.sum(AdaptiveSolver(max_steps=40).integrate(field, ops.convert_to_tensor(x)).state)
 
 
-@keras.saving.register_keras_serializable(package="test_integrators")
+@keras.saving.register_keras_serializable(package="test_solvers")
 class Flow(keras.layers.Layer):
     """A layer that integrates another one."""
 
@@ -448,6 +510,8 @@ def test_solver_that_cannot_be_says_why(make, message):
         ({"t1": 0.0}, "t1"),
         ({"t1": float("inf")}, "t1"),
         ({"t0": "now"}, "t0"),
+        ({"t1": 1e-50}, "float32 can hold"),
+        ({"t1": 1e50}, "float32 can hold"),
         ({"times": [0.5, 0.2]}, "times"),
         ({"times": [0.5, 1.5]}, "times"),
         ({"times": [-0.5]}, "times"),
