@@ -3,20 +3,36 @@
 import numpy as np
 
 
+def node_order(graph):
+    """The nodes of a NetworkX graph in the order in which the library counts them: node i of the list is unit i.
+
+    That is the graph's own order, in which the nodes were added, as in `networkx.to_numpy_array`. Only where the nodes
+    are the integers from 0 to n - 1 it is theirs, so that node i is unit i however the graph was put together.
+
+    Args:
+        graph: The graph.
+
+    Returns:
+        List of the nodes.
+    """
+    nodes = list(graph.nodes)
+    return sorted(nodes) if set(nodes) == set(range(len(nodes))) else nodes
+
+
 class Edges:
     """Pairs of nodes, and the number of nodes where it is known.
 
     Args:
         graph: A `networkx.Graph`; integers `(edges, 2)`; or the configuration that `config` gives. The nodes of a
-            graph count from 0 in their sorted order, and the edges keep the graph's order. A list of edges leaves the
-            number of nodes open.
+            graph count from 0 in the order of `node_order`, and the edges keep the graph's order. A list of edges
+            leaves the number of nodes open.
 
     Attributes:
         pairs: NumPy int64 array `(edges, 2)`.
         num_nodes: N, or `None`.
 
     Raises:
-        ValueError: If the graph is directed, has parallel edges or nodes that can't be sorted, or is none of these.
+        ValueError: If the graph is directed or has parallel edges, or is none of these.
     """
 
     def __init__(self, graph):
@@ -33,12 +49,8 @@ class Edges:
                 raise ValueError(
                     f"`graph` must be undirected and without parallel edges. Received a {type(graph).__name__}."
                 )
-            try:
-                nodes = sorted(graph.nodes)
-            except TypeError as error:
-                raise ValueError("The nodes of `graph` must be sortable, such as integers.") from error
-            index = {node: position for position, node in enumerate(nodes)}
-            self.num_nodes = len(nodes)
+            index = {node: position for position, node in enumerate(node_order(graph))}
+            self.num_nodes = len(index)
             graph = [[index[i], index[j]] for i, j in graph.edges]
         try:
             pairs = np.asarray(graph)
