@@ -1,4 +1,4 @@
-"""Functions that keep float64 where those of `keras.ops` do not on every backend."""
+"""Functions that keep float64, or take what is empty, where those of `keras.ops` do not on every backend."""
 
 import keras
 from keras import ops
@@ -25,3 +25,15 @@ def softplus(x):
 def log_cosh(x):
     """log(cosh(x)), without overflow."""
     return x + softplus(-2.0 * x) - 0.6931471805599453
+
+
+def largest(x, axis=-1, keepdims=False):
+    """The largest entries along an axis. `keras.ops.max` raises an error where another axis is empty."""
+    backend = None if isinstance(x, keras.KerasTensor) else keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.reduce_max(x, axis=axis, keepdims=keepdims)
+    if backend == "torch":
+        return x.amax(dim=axis, keepdim=keepdims)
+    return ops.max(x, axis=axis, keepdims=keepdims)

@@ -1,8 +1,11 @@
 """Graphs of memories, as the edges of their normalised adjacency matrix."""
 
 import dataclasses
+import math
 
 import numpy as np
+
+from keras_kuramoto.ops._edges import node_order
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,16 +76,17 @@ def memory_graph(graph, num_nodes=None, nodes=None, normalize=True):
             the matrix's nonzero entries, where entries of the same place add up; or a `MemoryGraph`, which is returned
             as it is. A matrix is that of an undirected graph if it is symmetric.
         num_nodes: p. Needed for a tuple; elsewhere it is checked.
-        nodes: The nodes of a NetworkX graph in the order of the memories. By default that of `graph.nodes`, as in
-            `networkx.to_numpy_array`, which need not be the order of the nodes' numbers.
+        nodes: The nodes of a NetworkX graph in the order of the memories. By default node i is memory i where the nodes
+            are the integers from 0 to p - 1. Other nodes count in the order of `graph.nodes`, that in which they were
+            added, as in `networkx.to_numpy_array`.
         normalize: `False` takes M = A.
 
     Returns:
         `MemoryGraph`.
 
     Raises:
-        ValueError: If the graph is none of these, a weight is negative or not finite, the matrix is not square, a node
-            does not exist, or the number of nodes is not `num_nodes`.
+        ValueError: If the graph is none of these, a weight is no real number, negative or not finite, the matrix is not
+            square, a node does not exist, or the number of nodes is not `num_nodes`.
 
     Example:
 
@@ -102,11 +106,6 @@ def memory_graph(graph, num_nodes=None, nodes=None, normalize=True):
             raise ValueError("`nodes` orders the nodes of a NetworkX graph. Received it with another kind of graph.")
         size, sources, targets, weights = _matrix_edges(graph, num_nodes)
         directed = None
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(
-            "The weights of a memory graph must be finite and not negative. Received NaN, infinite or "
-            f"negative ones among {len(weights)}."
-        )
     sources, targets, weights = _merged(size, sources, targets, weights)
     if directed is None:
         there, back = _merged(size, sources, targets, weights), _merged(size, targets, sources, weights)
@@ -127,14 +126,15 @@ def _checked_size(graph, num_nodes):
 
 
 def _networkx_edges(graph, nodes):
-    nodes = list(graph.nodes if nodes is None else nodes)
+    nodes = node_order(graph) if nodes is None else list(nodes)
     index = {node: i for i, node in enumerate(nodes)}
     if len(index) != len(nodes) or set(index) != set(graph.nodes):
         raise ValueError("`nodes` must name each node of the graph once.")
     edges = list(graph.edges(data="weight", default=1.0))
     sources = np.array([index[source] for source, _, _ in edges], dtype="int64")
     targets = np.array([index[target] for _, target, _ in edges], dtype="int64")
-    weights = np.array([weight for _, _, weight in edges], dtype="float64")
+    weights = np.array([_real_number(weight) for _, _, weight in edges], dtype="float64")
+    _check_weights(weights, lambda i: edges[i])
     if not graph.is_directed():
         other_way = sources != targets
         sources, targets, weights = (
@@ -157,18 +157,18 @@ def _matrix_edges(graph, num_nodes):
             )
         shape, entries = (num_nodes, num_nodes), graph
     else:
-        matrix = np.asarray(graph)
+        matrix = _array(graph)
         if matrix.dtype.kind not in "biuf" or matrix.ndim != 2:
             raise ValueError(
-                "`graph` must be a NetworkX graph, an adjacency matrix (p, p), or a tuple (rows, columns, weights). "
-                f"Received {graph!r}."
+                "`graph` must be a NetworkX graph, an adjacency matrix (p, p) of real numbers, or a tuple (rows, "
+                f"columns, weights). Received {graph!r}."
             )
         shape, rows_and_columns = matrix.shape, np.nonzero(matrix)
         entries = (*rows_and_columns, matrix[rows_and_columns])
     if shape[0] != shape[1]:
         raise ValueError(f"An adjacency matrix must be square. Received the shape {tuple(shape)}.")
-    sources, targets, weights = (np.asarray(entry) for entry in entries)
-    if not sources.shape == targets.shape == weights.shape == (len(weights),):
+    sources, targets, weights = (_array(entry) for entry in entries)
+    if weights.ndim != 1 or not sources.shape == targets.shape == weights.shape:
         raise ValueError(
             "Rows, columns and weights must be vectors of one length. "
             f"Received the shapes {sources.shape}, {targets.shape} and {weights.shape}."
@@ -178,7 +178,38 @@ def _matrix_edges(graph, num_nodes):
             raise ValueError(f"Rows and columns must be integers. Received {sources.dtype} and {targets.dtype}.")
         if min(sources.min(), targets.min()) < 0 or max(sources.max(), targets.max()) >= shape[0]:
             raise ValueError(f"Rows and columns must be from 0 to {shape[0] - 1}. Received others.")
-    return shape[0], sources.astype("int64"), targets.astype("int64"), weights.astype("float64")
+        if weights.dtype.kind not in "biuf":
+            raise ValueError(f"The weights of a memory graph must be real numbers. Received {weights.dtype}.")
+    weights = weights.astype("float64")
+    _check_weights(weights, lambda i: (int(sources[i]), int(targets[i]), float(weights[i])))
+    return shape[0], sources.astype("int64"), targets.astype("int64"), weights
+
+
+def _array(value):
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"A graph's matrix and its entries must be arrays of numbers. Received {value!r}.") from error
+
+
+def _real_number(value):
+    """The float that a weight is. NaN if it is text, a list, complex, or another thing."""
+    try:
+        array = np.asarray(value)
+        return float(value) if array.ndim == 0 and array.dtype.kind not in "cSU" else math.nan
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _check_weights(weights, edge):
+    """Raises a `ValueError` that names the first edge with a bad weight: `edge(i)` is its source, target and weight."""
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(wrong):
+        source, target, weight = edge(wrong[0])
+        raise ValueError(
+            "The weights of a memory graph must be real numbers that are neither negative, infinite nor NaN. "
+            f"The edge from {source!r} to {target!r} has {weight!r}."
+        )
 
 
 def _merged(size, sources, targets, weights):

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_kuramoto.ops._range import at_least_float32, moderate
+
 
 def split_oscillators(x, oscillator_dim):
     """Reshapes `(..., oscillators * N)` to `(..., oscillators, N)`.
@@ -43,6 +45,9 @@ def join_oscillators(x):
 def safe_norm(x, axis=-1, keepdims=False):
     """Euclidean norm with the gradient 0, not NaN, at the zero vector.
 
+    It is computed in float32 where the dtype is shorter, and from components of moderate size: it is infinite only
+    where the dtype has no such number.
+
     Args:
         x: Tensor of floats.
         axis: Axis that holds the components.
@@ -56,16 +61,22 @@ def safe_norm(x, axis=-1, keepdims=False):
     >>> float(safe_norm(ops.array([3.0, 4.0])))
     5.0
     """
-    square = ops.sum(ops.square(x), axis=axis, keepdims=keepdims)
-    positive = square > 0
-    return ops.where(positive, ops.sqrt(ops.where(positive, square, ops.ones_like(square))), ops.zeros_like(square))
+    x = ops.convert_to_tensor(x)
+    dtype = x.dtype
+    x, scale, _ = moderate(at_least_float32(x), axis)
+    square = ops.sum(ops.square(x), axis=axis, keepdims=True)
+    # Written so that NaN stays NaN.
+    zero = square <= 0
+    norm = ops.where(zero, ops.zeros_like(square), ops.sqrt(ops.where(zero, ops.ones_like(square), square)) / scale)
+    norm = ops.cast(norm, dtype)
+    return norm if keepdims else ops.squeeze(norm, axis=axis)
 
 
 def normalize(x, axis=-1):
     """Π of Eq. 5: divides by the Euclidean norm. The zero vector stays zero, with gradient 0.
 
-    A vector shorter than 1e-12 counts as zero: the gradient of a shorter one, 1 / norm, would come out infinite or
-    NaN in float32.
+    A vector whose components are all below 1e-12 (3e-5 in float16) counts as zero: the gradient of a shorter one,
+    1 / norm, would come out infinite or NaN. The norm is computed as in `safe_norm`.
 
     Args:
         x: Tensor of floats, `(..., N)`.
@@ -80,10 +91,12 @@ def normalize(x, axis=-1):
     [0.6, 0.8]
     """
     x = ops.convert_to_tensor(x)
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    x, _, size = moderate(at_least_float32(x), axis, small=False)
     square = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    positive = square > 1e-24
-    inverse = ops.rsqrt(ops.where(positive, square, ops.ones_like(square)))
-    return x * ops.where(positive, inverse, ops.zeros_like(square))
+    # 1/√∞ = 0, and so is its gradient.
+    short = size <= (2.0**-15 if dtype == "float16" else 1e-12)
+    return ops.cast(x * ops.rsqrt(ops.where(short, float("inf"), square)), dtype)
 
 
 def project_to_tangent(x, y, axis=-1):

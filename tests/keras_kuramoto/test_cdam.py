@@ -11,7 +11,7 @@ from backend_helpers import BACKEND, DATA, call, evaluate, float64_enabled, run_
 from keras import ops
 
 from keras_kuramoto.layers.cdam_recall import CDAMRecall
-from keras_kuramoto.ops.memory_graph import MemoryGraph, memory_graph
+from keras_kuramoto.ops.memory_graph import memory_graph
 
 VECTORS = sorted(path.stem for path in DATA.glob("cdam_*.npz"))
 
@@ -66,12 +66,6 @@ def test_correlations_of_the_authors_code(name, dtype):
     np.testing.assert_allclose(state, arrays["state_T"], atol=1e-5 if dtype == "float32" else 1e-6)
 
 
-@pytest.mark.parametrize("name", VECTORS)
-def test_normalised_matrix_of_the_authors_code(name):
-    _, arrays = load(name)
-    np.testing.assert_allclose(memory_graph(arrays["adjacency"]).matrix(), arrays["M"], atol=1e-7)
-
-
 def test_plain_retrieval_in_three_lines():
     digits = 2 * random_patterns(20, 64) - 1
     memory = CDAMRecall(digits, beta=4.0)
@@ -85,49 +79,6 @@ def test_a_directed_graph_recalls_successors():
     states = to_numpy(layer.trajectory(np.eye(5, dtype="float32")[:2], num_steps=4))
     assert states.shape == (2, 5, 5)
     np.testing.assert_array_equal(states.argmax(axis=2), [[0, 1, 2, 3, 4], [1, 2, 3, 4, 0]])
-
-
-def graphs():
-    """The same weighted multigraph in all kinds in which it can be given: (given, adjacency matrix)."""
-    graph = nx.MultiGraph()
-    graph.add_nodes_from(range(4))
-    graph.add_edge(0, 1, weight=2.0)
-    graph.add_edge(0, 1)
-    graph.add_edge(2, 1)
-    graph.add_edge(2, 2, weight=0.5)
-    directed = nx.DiGraph([("a", "b"), ("b", "c"), ("c", "c")])
-    chain = np.array([[0, 1, 0], [0, 0, 1], [0, 0, 1.0]])
-    scipy_like = type("COO", (), {"tocoo": lambda self: self, "shape": (3, 3)})()
-    scipy_like.row, scipy_like.col, scipy_like.data = np.nonzero(chain)[0], np.nonzero(chain)[1], np.ones(3)
-    matrix = np.array([[0, 3, 0, 0], [3, 0, 1, 0], [0, 1, 0.5, 0], [0, 0, 0, 0]])
-    return {
-        "multigraph": (graph, matrix),
-        "matrix": (matrix, matrix),
-        "directed": (directed, chain),
-        "scipy": (scipy_like, chain),
-        "entries": ((np.array([0, 1, 2, 2]), np.array([1, 2, 2, 2]), np.array([1, 1, 0.25, 0.75])), chain),
-    }
-
-
-@pytest.mark.parametrize("kind", list(graphs()))
-def test_kinds_of_graphs(kind):
-    graph, adjacency = graphs()[kind]
-    result = memory_graph(graph, num_nodes=len(adjacency))
-    degrees = adjacency.sum(axis=1)
-    factors = np.where(degrees > 0, degrees, 1.0) ** -0.5
-    np.testing.assert_allclose(result.matrix(), factors[:, None] * adjacency * factors, rtol=1e-12)
-    assert result.directed is (kind not in ("multigraph", "matrix"))
-    np.testing.assert_array_equal(memory_graph(graph, len(adjacency), normalize=False).matrix(), adjacency)
-    assert memory_graph(result) is result
-    copy = MemoryGraph.from_config(json.loads(json.dumps(result.get_config())))
-    np.testing.assert_array_equal(copy.matrix(), result.matrix())
-
-
-def test_order_of_networkx_nodes():
-    graph = nx.DiGraph([(1, 0), (0, 2)])
-    np.testing.assert_array_equal(memory_graph(graph, normalize=False).matrix(), nx.to_numpy_array(graph))
-    ordered = memory_graph(graph, nodes=range(3), normalize=False).matrix()
-    np.testing.assert_array_equal(ordered, nx.to_numpy_array(graph, nodelist=range(3)))
 
 
 def test_memories_without_outgoing_edges_and_isolated_ones():
@@ -427,9 +378,6 @@ P = np.ones((4, 3))
         (lambda: CDAMRecall(P, ([0, 4], [1, 1], [1.0, 1.0])), "from 0 to 3"),
         (lambda: CDAMRecall(P, ([0], [1, 1], [1.0, 1.0])), "one length"),
         (lambda: CDAMRecall(P, ([0.5], [1.0], [1.0])), "integers"),
-        (lambda: memory_graph(([0], [1], [1.0])), "num_nodes"),
-        (lambda: memory_graph(np.eye(2), nodes=[0, 1]), "nodes"),
-        (lambda: memory_graph(nx.path_graph(3), nodes=[0, 1]), "nodes"),
         (lambda: CDAMRecall(P)(np.ones((2, 4))), r"\(batch, 3\)"),
         (lambda: CDAMRecall(P)(np.full((2, 3), np.nan)), "NaN"),
         (lambda: CDAMRecall(P)(np.ones((2, 3)), a=np.ones(3)), "`a`"),

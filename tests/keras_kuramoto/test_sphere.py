@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from backend_helpers import array, call, norms, to_numpy, value_and_gradients
+from backend_helpers import array, call, float64_enabled, norms, to_numpy, value_and_gradients
 from keras import ops
 
 from keras_kuramoto.layers import (
@@ -52,6 +52,73 @@ def test_normalised_vectors_have_unit_length_and_the_same_direction():
     x = array(rng, 100, 5) * 10.0 ** rng.integers(-10, 10, (100, 1)).astype("float32")
     expected = x.astype("float64") / np.linalg.norm(x.astype("float64"), axis=-1, keepdims=True)
     np.testing.assert_allclose(to_numpy(normalize(x)), expected, atol=2e-7)
+
+
+# Each dtype's numbers from close to the largest one to close to the smallest one that is not subnormal.
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [("float16", 300.0), ("float16", 6e4), ("bfloat16", 1e20)]
+    + [("float32", 10.0**power) for power in (37, 20, 16, -8)]
+    + [("float64", 10.0**power) for power in (300, 160, 20, -11)],
+)
+def test_squares_do_not_leave_the_range_of_the_dtype(dtype, size, compiled):
+    with float64_enabled():
+        x = size * np.array([[1.0, 0.0], [0.6, -0.8], [0.0, 0.0]])
+        half = dtype in ("float16", "bfloat16")
+
+        def widened(function):
+            # Norms of numbers that are rounded to the dtype. NumPy has no bfloat16.
+            return lambda x: ops.cast(function(ops.cast(x, dtype)), "float32" if half else dtype)
+
+        tolerance = {"float16": 1e-3, "bfloat16": 1e-2, "float32": 2e-7, "float64": 1e-15}[dtype]
+        values = call(widened(normalize), x, compiled=compiled)
+        np.testing.assert_allclose(values, [[1, 0], [0.6, -0.8], [0, 0]], atol=tolerance)
+        lengths = call(widened(safe_norm), x, compiled=compiled)
+        np.testing.assert_allclose(lengths / size, [1, 1, 0], atol=tolerance)
+        assert values.dtype == lengths.dtype == ("float32" if half else dtype)
+        for function in (normalize, safe_norm):
+            result = function(ops.cast(ops.convert_to_tensor(x), dtype))
+            assert keras.backend.standardize_dtype(result.dtype) == dtype
+
+
+def test_norms_of_small_vectors_and_of_two_large_components():
+    lengths = 10.0 ** np.arange(-36, 38, 2)
+    x = (lengths[:, None] * [[0.6, 0.0, -0.8]]).astype("float32")
+    np.testing.assert_allclose(to_numpy(safe_norm(x)) / lengths, 1, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(safe_norm(np.float32([1e20, 1e20]))), 1e20 * 2**0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e17, 1e30])
+def test_the_scale_leaves_gradients_as_they_are(size):
+    x = (size * np.array([[3.0, 4.0]])).astype("float32")
+    for compiled in (False, True):
+        _, (gradient,) = value_and_gradients(lambda x: ops.sum(safe_norm(x)), x, compiled=compiled)
+        np.testing.assert_allclose(gradient, [[0.6, 0.8]], rtol=1e-6)
+        # Of the first component: (1 - 0.6², -0.6 · 0.8) / norm.
+        _, (gradient,) = value_and_gradients(lambda x: ops.sum(normalize(x)[:, 0]), x, compiled=compiled)
+        np.testing.assert_allclose(5 * size * gradient, [[0.64, -0.48]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("function", [normalize, safe_norm])
+def test_what_is_not_finite_does_not_become_a_number(function):
+    values = to_numpy(function(np.float32([[np.nan, 1.0], [np.inf, 0.0]])))
+    assert not np.isfinite(values[:, 0] if function is normalize else values).any()
+
+
+def test_batches_without_examples():
+    empty = np.zeros((0, 3), "float32")
+    assert tuple(normalize(empty).shape) == (0, 3)
+    assert tuple(safe_norm(empty).shape) == (0,)
+    assert tuple(safe_norm(empty, keepdims=True).shape) == (0, 1)
+
+
+def test_norms_in_functional_models():
+    x = keras.Input((3,))
+    model = keras.Model(x, [normalize(x), safe_norm(x)])
+    direction, length = model(np.float32([[0, 3, 4]]))
+    np.testing.assert_allclose(to_numpy(direction), [[0, 0.6, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(to_numpy(length), [5], rtol=1e-6)
 
 
 def test_projection_is_tangent_and_leaves_tangent_vectors():

@@ -44,10 +44,12 @@ def check(options):
         NetworkX graph.
 
     Raises:
-        ValueError: If the graph can't be read, has a direction or fewer than three nodes, or its nodes are not in two
-            groups.
+        ValueError: If the graph can't be read, has a direction, a weight that is none, or fewer than three nodes, or
+            its nodes are not in two groups.
     """
     import networkx as nx
+
+    from keras_kuramoto.ops import memory_graph
 
     if options.graph == "karate":
         graph = nx.karate_club_graph()
@@ -69,6 +71,10 @@ def check(options):
     if len(graph) < 3:
         raise ValueError(f"The graph must have at least three nodes. '{options.graph}' has {len(graph)}.")
     graph = in_order(graph)
+    try:
+        memory_graph(graph)
+    except ValueError as error:
+        raise ValueError(f"'{options.graph}': {error}") from None
     nx.set_node_attributes(graph, groups, "group")
     return graph
 
