@@ -43,9 +43,8 @@ def load_model(source):
     elif not path.exists():
         if str(source) in SudokuModel.presets:
             return SudokuModel.from_preset(str(source))
-        raise ValueError(
-            f"'{source}' is neither a run directory, nor a .keras file, nor a preset ({', '.join(SudokuModel.presets)})."
-        )
+        presets = ", ".join(SudokuModel.presets)
+        raise ValueError(f"'{source}' is neither a run directory, nor a .keras file, nor a preset ({presets}).")
     try:
         model = keras.saving.load_model(path)
     except Exception as error:

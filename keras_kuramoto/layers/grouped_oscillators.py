@@ -45,6 +45,6 @@ class GroupedOscillators(InitialState):
             raise ValueError(f"`first` must be below {x_shape[-1]}, the number of oscillators. Received {self.first}.")
 
     def call(self, x, alignment):
-        pair = encode_scalars(ops.cast(ops.reshape(alignment, (-1, 1)), self.compute_dtype), self.oscillator_dim)
+        pair = encode_scalars(ops.cast(ops.reshape(alignment, (-1, 1)), self.variable_dtype), self.oscillator_dim)
         # Not `ops.repeat`, which takes no list on PyTorch.
         return ops.take(pair, [0] * self.first + [1] * (x.shape[-1] - self.first), axis=1)

@@ -1,5 +1,7 @@
 """How the oscillators of a memory start."""
 
+import keras
+
 from keras_kuramoto.layers.layer import StateLayer
 from keras_kuramoto.ops import sphere
 
@@ -31,6 +33,9 @@ class InitialState(StateLayer):
     def inputs(self, image_shape):
         """The inputs of the model that it is called with after x: their shapes without the batch, by name."""
         return {}
+
+    def compute_output_spec(self, x, *inputs):
+        return keras.KerasTensor((*x.shape, self.oscillator_dim), dtype=self.variable_dtype)
 
     def compute_output_shape(self, x_shape, *input_shapes):
         return (*x_shape, self.oscillator_dim)

@@ -21,7 +21,7 @@ class KuramotoNetwork(StateLayer):
         known: Booleans `(batch, *spatial)`, as for `InitialOscillators`.
         noise: Initial oscillators elsewhere, same shape as `c`, as for `InitialOscillators`.
         num_steps: Another number of steps: one for all blocks, as for `KuramotoLayer`, or a list with one for each,
-            of which some may be `None`.
+            all tensors, or all integers or `None`.
         return_energy: Whether to return the energies too.
         max_steps: Bound of a tensor `num_steps`, as for `KuramotoLayer`.
         training: Whether dropout and the like are active.

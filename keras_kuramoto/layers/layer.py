@@ -121,7 +121,7 @@ def exactly(value):
 
 
 def argument_names(cls):
-    """The arguments of `__init__` by name, those that it hands to its base classes too, up to `Layer` and `StateLayer`."""
+    """The arguments of `__init__` by name, those of its base classes too, up to `Layer` and `StateLayer`."""
     names = []
     for base in reversed(cls.__mro__):
         if "__init__" in vars(base) and issubclass(base, Layer) and base not in (Layer, StateLayer):

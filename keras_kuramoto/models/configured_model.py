@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import pathlib
+import types
 
 import keras
 
@@ -72,6 +73,7 @@ class ConfiguredModel(keras.Model):
         with dtype_policy(dtype) as policy:
             deserialize = keras.saving.deserialize_keras_object
             made = self.make_layers(**arguments) if layers is None else {n: deserialize(v) for n, v in layers.items()}
+            self._layer_names = tuple(made)
             for attribute, layer in made.items():
                 setattr(self, attribute, layer)
             inputs = self.make_inputs(**arguments)
@@ -82,7 +84,6 @@ class ConfiguredModel(keras.Model):
         self.dtype_policy = policy
         # As they are written down: Keras would take an object among them for a layer of the model.
         self.arguments = {name: keras.saving.serialize_keras_object(value) for name, value in arguments.items()}
-        self._layer_names = tuple(made)
         self._input_names = tuple(inputs)
         if not trainable:
             self.trainable = False
@@ -104,13 +105,14 @@ class ConfiguredModel(keras.Model):
     def __call__(self, inputs, *args, **kwargs):
         return super().__call__(self._structured(inputs), *args, **kwargs)
 
-    def call(self, inputs, training=None, mask=None, **options):
+    def call(self, inputs, training=None, mask=None, options=None):
         # On JAX, `fit` and `predict` come here without `__call__`. The layers take `training` from the call's context.
         inputs = self._structured(inputs)
-        return self.forward(**(inputs if isinstance(inputs, dict) else {self._input_names[0]: inputs}), **options)
+        inputs = inputs if isinstance(inputs, dict) else {self._input_names[0]: inputs}
+        return self.forward(**inputs, **({} if options is None else vars(options)))
 
-    def compute_output_spec(self, inputs, training=None, mask=None, **options):
-        return keras.Operation.compute_output_spec(self, self._structured(inputs), training=training, **options)
+    def compute_output_spec(self, inputs, training=None, mask=None, options=None):
+        return keras.Operation.compute_output_spec(self, self._structured(inputs), training=training, options=options)
 
     def run(self, *inputs, training=False, **options):
         """The outputs, with options of `forward`.
@@ -128,17 +130,18 @@ class ConfiguredModel(keras.Model):
         given |= {name: options.pop(name) for name in self._input_names if name in options}
         if len(self._input_names) == 1:
             (given,) = given.values()
-        return self(given, training=training, **options)
+        # In one object: Keras takes no dictionary of tensors and other things.
+        return self(given, training=training, options=types.SimpleNamespace(**options))
 
     def _structured(self, inputs):
         """The inputs as the functional model has them, from what a user gives: a dictionary, or the first one alone."""
         names = self._input_names
-        if len(names) == 1:
-            return inputs[names[0]] if isinstance(inputs, dict) else inputs
         given = inputs if isinstance(inputs, dict) else {names[0]: inputs}
         if set(given) - set(names) or names[0] not in given:
             raise ValueError(f"The inputs of '{self.name}' are {list(names)}. Received {sorted(given)}.")
-        return {name: given.get(name) for name in names}
+        # All of them tensors: Keras takes no dictionary of tensors and arrays.
+        tensors = {name: _to_tensor(given.get(name)) for name in names}
+        return tensors if len(names) > 1 else tensors[names[0]]
 
     def get_config(self):
         # Not that of a functional model: the arguments and the layers rebuild the graph.
@@ -236,6 +239,10 @@ def dtype_policy(policy):
         yield policy
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _to_tensor(value):
+    return value if value is None or isinstance(value, keras.KerasTensor) else keras.ops.convert_to_tensor(value)
 
 
 def _changed(layer, changes):

@@ -72,7 +72,7 @@ class SudokuModel(ConfiguredModel):
             "noise": keras.Input((board_size, board_size, channels), optional=True, name="noise"),
         }
 
-    def call(self, inputs, *args, **kwargs):
+    def call(self, inputs, training=None, mask=None, options=None):
         inputs = self._structured(inputs)
         board = ops.cast(inputs["board"], "int32")
         if is_concrete(board) and board.shape[0]:
@@ -82,7 +82,7 @@ class SudokuModel(ConfiguredModel):
                     f"A board must hold digits from 0 (blank) to {self.board_size}. Received some from {lowest} to "
                     f"{highest}."
                 )
-        return super().call({**inputs, "board": board}, *args, **kwargs)
+        return super().call({**inputs, "board": board}, training, mask, options)
 
 
 def _digits(size, channels):

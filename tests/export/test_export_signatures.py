@@ -152,7 +152,9 @@ def test_mixed_precision_is_served_in_float32(boards):
 
 
 def test_a_model_without_energy_has_the_default_signature_alone(boards):
-    model = SudokuModel.from_preset("sudoku9_small_transformer", load_weights=False, board_size=4, channels=32, blocks=1)
+    model = SudokuModel.from_preset(
+        "sudoku9_small_transformer", load_weights=False, board_size=4, channels=32, blocks=1
+    )
     server = SudokuServer(model)
     assert set(server.signatures()) == {"serving_default"}
     answer = server.functions["serving_default"](tf.constant(boards))

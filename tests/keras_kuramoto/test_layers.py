@@ -16,17 +16,22 @@ from keras_kuramoto.layers import (
     AttentionConnectivity,
     BoardEncoding,
     ConvConnectivity,
+    CuedOscillators,
     DenseConnectivity,
     FixedKernelConnectivity,
+    GroupedOscillators,
     InitialOscillators,
     KuramotoLayer,
     NaturalFrequency,
     OscillatorReadout,
     Repeat,
+    Residual,
     RotaryEncoding,
+    StateLayer,
     SymmetricAttentionConnectivity,
     SymmetricConvConnectivity,
     SymmetricDenseConnectivity,
+    TrainedOscillators,
     TransformerBlock,
     gaussian_kernel,
     random_kernel,
@@ -76,6 +81,10 @@ LAYERS = {
     "initial oscillators": (lambda: InitialOscillators(4, seed=1), [TOKENS, (6,), TOKENS], TOKENS),
     "kuramoto": (make_kuramoto_layer, [TOKENS, TOKENS], TOKENS),
     "kuramoto on images": (lambda: KuramotoLayer(ConvConnectivity(3), 2, num_steps=2), [IMAGE, IMAGE], IMAGE),
+    "trained oscillators": (lambda: TrainedOscillators(3), [(9,)], (9, 3)),
+    "cued oscillators": (lambda: CuedOscillators(3, mean=0.3), [(9,), (2, 3)], (9, 3)),
+    "grouped oscillators": (lambda: GroupedOscillators(3, first=4), [(9,), ()], (9, 3)),
+    "residual": (lambda: Residual(keras.layers.Dense(8)), [TOKENS], TOKENS),
     "transformer block": (lambda: TransformerBlock(AttentionConnectivity(2), expansion=3), [IMAGE], IMAGE),
     "repeat": (lambda: Repeat(TransformerBlock(AttentionConnectivity(2)), num_steps=2), [TOKENS], TOKENS),
 }
@@ -83,7 +92,11 @@ each_layer = pytest.mark.parametrize("name", LAYERS)
 
 
 # These have files of their own, with the same promises and more.
-MEMORIES = {
+ELSEWHERE = {
+    "KuramotoBlock",
+    "KuramotoNetwork",
+    "SharedTransition",
+    "StimuliTransition",
     "AdditiveCoupling",
     "CDAMAttention",
     "CDAMRecall",
@@ -117,9 +130,9 @@ BASES = {
 }
 
 
-def test_every_public_layer_is_tested_here_or_as_a_memory():
+def test_every_public_layer_is_tested_here_or_in_a_file_of_its_own():
     configs = str([keras.saving.serialize_keras_object(factory()) for factory, _, _ in LAYERS.values()])
-    for name in sorted(set(keras_kuramoto.layers.__all__) - MEMORIES):
+    for name in sorted(set(keras_kuramoto.layers.__all__) - ELSEWHERE):
         public = getattr(keras_kuramoto.layers, name)
         if isinstance(public, type) and name not in BASES:
             assert f"'keras_kuramoto>{name}'" in configs
@@ -217,7 +230,7 @@ def test_mixed_precision_gives_nearly_the_same(name, policy, tolerance):
     assert {variable.dtype for variable in mixed.weights} <= {"float32"}
     dtype = dtypes[-1]
     assert dtype == symbolic.dtype
-    keeps_float32 = isinstance(layer, (KuramotoLayer, InitialOscillators, NaturalFrequency, OscillatorReadout))
+    keeps_float32 = isinstance(layer, (StateLayer, OscillatorReadout))
     assert dtype == ("float32" if keeps_float32 else policy.removeprefix("mixed_"))
     np.testing.assert_allclose(result, expected, atol=tolerance, rtol=tolerance)
 
@@ -352,7 +365,7 @@ def test_attention_on_an_image_is_attention_on_its_pixels():
 def test_untrained_gta_undoes_its_own_rotation():
     """With value and output rotations inverse to each other, one token's value comes back as it was."""
     encoding = GTA()
-    encoding.build_for((5,), 8, 4)
+    encoding.build((None, 5, 2, 4))
     x = array(np.random.default_rng(10), 2, 2, 5, 4)
     _, _, value = encoding.encode_heads(*[ops.convert_to_tensor(x)] * 3, (5,))
     np.testing.assert_allclose(to_numpy(encoding.decode_heads(value, (5,))), x, atol=1e-6)

@@ -27,9 +27,7 @@ MODELS = {
     "AKOrN dense": lambda: AKOrNSudoku(
         DenseConnectivity(), NaturalFrequency(2), board_size=4, channels=8, oscillator_dim=2, num_steps=2, remat=True
     ),
-    "symmetric": lambda: AKOrNSudoku(
-        SymmetricAttentionConnectivity(2, BoardEncoding()), OMEGA, **TINY, num_steps=3
-    ),
+    "symmetric": lambda: AKOrNSudoku(SymmetricAttentionConnectivity(2, BoardEncoding()), OMEGA, **TINY, num_steps=3),
     "transformer": lambda: TransformerSudoku(ATTENTION, **TINY, blocks=2),
     "iterative": lambda: TransformerSudoku(ATTENTION, **TINY, num_steps=3, blocks=1),
 }
