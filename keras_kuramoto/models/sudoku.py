@@ -52,7 +52,7 @@ class SudokuModel(ConfiguredModel):
     Example:
 
     >>> SudokuModel.from_preset("sudoku9_small").count_params()
-    104371
+    104368
     """
 
     has_energy = False
