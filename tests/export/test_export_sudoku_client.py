@@ -1,8 +1,6 @@
 import concurrent.futures
 import http.server
-import io
 import json
-import sys
 import threading
 
 import grpc
@@ -13,7 +11,6 @@ from export_helpers import assert_answers
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from export.__main__ import main
-from export.sudoku.boards import read_boards
 from export.sudoku.client import one_line, request_inputs, solve_by_grpc, solve_by_rest
 
 
@@ -163,42 +160,6 @@ def test_one_line():
     assert one_line(message) == "assertion failed: [`x` must be] [1]"
     assert one_line("  first\nsecond") == "first"
     assert one_line("") == "no message"
-
-
-def test_read_boards(boards, tmp_path, monkeypatch):
-    lines = ["".join(map(str, board.reshape(-1))) for board in boards]
-    drawn = "\r\n".join(" ".join(map(str, row)) for row in boards[0]).replace("0", ".")
-    path = tmp_path / "boards.txt"
-    path.write_text("# five boards\n" + "\n".join(lines) + "\n\n\n" + drawn + "\n")
-    np.testing.assert_array_equal(read_boards(str(path)), np.concatenate([boards, boards[:1]]))
-    monkeypatch.setattr(sys, "stdin", io.StringIO(lines[2]))
-    np.testing.assert_array_equal(read_boards("-"), boards[2:3])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "holds no board"),
-        ("12x4" + "." * 12, "Board 1 of .* is none.*'x'"),
-        ("1234", "16 or 81 cells"),
-        ("11" + "." * 14, "row 1 has the digit 1 twice"),
-        ("." * 16 + "\n\n" + "." * 81, "different sizes"),
-        ("." * 16 + "\n" + "7" + "." * 15, "Board 2 of"),
-    ],
-)
-def test_what_is_no_board(tmp_path, text, message):
-    path = tmp_path / "boards.txt"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_boards(str(path))
-
-
-def test_unreadable_boards(tmp_path):
-    with pytest.raises(ValueError, match="can't be read: No such file"):
-        read_boards(str(tmp_path / "nothing"))
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="not text"):
-        read_boards(str(tmp_path / "binary"))
 
 
 def test_client_command_line(rest, grpc_server, board_text, tmp_path, capsys):
