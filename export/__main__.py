@@ -99,8 +99,8 @@ def _client(arguments):
     parser.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="default: %(default)s")
     _add_boards(parser)
     options = parser.parse_intermixed_args(arguments)
-    from export.boards import read_boards
-    from export.client import solve_by_grpc, solve_by_rest
+    from export.sudoku.client import solve_by_grpc, solve_by_rest
+    from training.datasets.sudoku import read_boards
 
     signature = options.signature
     if signature is None:
@@ -135,8 +135,8 @@ def _solve(arguments):
     with quiet_start():
         import tensorflow  # noqa: F401
 
-    from export.boards import read_boards
-    from export.solver import solve
+    from export.sudoku.solver import solve
+    from training.datasets.sudoku import read_boards
 
     boards = read_boards(options.boards)
     _draw(boards, solve(options.directory, boards, options.num_steps, options.votes, options.seed))
@@ -154,7 +154,7 @@ def _add_boards(parser):
 
 
 def _draw(boards, answers):
-    from export.boards import draw_answer
+    from export.sudoku.boards import draw_answer
 
     print("\n\n".join(draw_answer(board, answer) for board, answer in zip(boards, answers)))
 

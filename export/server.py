@@ -32,9 +32,7 @@ class Server(tf.Module):
         wide = [weight.path for weight in model.weights if weight.dtype == "float64"]
         if wide:
             raise ValueError(f"What is served computes in float32. Received weights in float64, such as '{wide[0]}'.")
-        for layer in model._flatten_layers():
-            if layer.compute_dtype != "float32":
-                layer.dtype_policy = "float32"
+        _change_to_float32(model)
         # Behind a function, so that the module's variables are saved and not Keras's objects.
         self._model = lambda: model
         # A module finds tf.Variables by itself, but not those inside Keras layers.
@@ -68,6 +66,23 @@ class Server(tf.Module):
     def description(self):
         """What a client needs to know of the model, a dictionary for `export.json`."""
         raise NotImplementedError
+
+
+def _change_to_float32(model):
+    layers = list(model._flatten_layers())
+    for layer in layers:
+        if layer.compute_dtype != "float32":
+            layer.dtype_policy = "float32"
+    for layer in reversed(layers):
+        # A sequential model keeps an input of the dtype that its first layer had, and would round to it.
+        inputs = getattr(layer, "inputs", None) if isinstance(layer, keras.Sequential) else None
+        if inputs and inputs[0].dtype in ("bfloat16", "float16"):
+            shape, inner = inputs[0].shape, layer.layers
+            for _ in range(len(inner) + 1):
+                layer.pop(rebuild=False)
+            for one in inner:
+                layer.add(one, rebuild=False)
+            layer.build(shape)
 
 
 def asserted(value, lowest, highest, text):

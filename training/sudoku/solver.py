@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.loop import BatchRunner
+from training.sudoku.voting import ENERGIES, answer, last_energy, vote
 
 
 def score(puzzle, solution, answer):
@@ -27,14 +28,15 @@ def score(puzzle, solution, answer):
 class BoardSolver:
     """Solves boards, each from several random initial oscillators, and keeps the answer of lowest energy.
 
-    Compiled at the first call. The memory needed depends on `batch_size` alone, not on the number of boards or votes.
+    Compiled at the first call, and again where a call has another number of boards, or of votes that run together. The
+    memory needed depends on `batch_size` alone, not on the number of boards or votes.
 
     Args:
         model: A `SudokuModel`.
         strategy: A `tf.distribute.Strategy`.
         num_steps: Number of Kuramoto steps, the model's own by default.
         energy: What to vote by: `"sum"`, the energies of all steps (Σₜ Eₜ), or `"last"`.
-        batch_size: Boards that are solved at once.
+        batch_size: How many boards, or votes on them, are computed at once.
 
     Call arguments:
         puzzle: `(boards, S, S)` int32, 0 for blank.
@@ -46,47 +48,60 @@ class BoardSolver:
         answer the last `energy` and what was `voted_by`, `(boards,)`.
 
     Raises:
-        ValueError: If votes are asked of a model without energy.
+        ValueError: If `energy` is unknown, there is less than one vote, or votes are asked of a model without energy.
     """
 
     def __init__(self, model, strategy, num_steps=None, energy="sum", batch_size=250):
-        self.model, self.energy = model, energy
+        if energy not in ENERGIES:
+            raise ValueError(f"`energy` must be one of {list(ENERGIES)}. Received {energy!r}.")
+        self.model, self.strategy, self.batch_size = model, strategy, batch_size
         self.num_steps = model.num_steps if num_steps is None else num_steps
-        self._runner = BatchRunner(strategy, self._solve if model.has_energy else self._solve_plainly, batch_size)
+        self._energy = ENERGIES[energy]
+        self._runners = {}
 
     def __call__(self, puzzle, votes=1, seed=0):
+        if votes < 1:
+            raise ValueError(f"`votes` must be at least 1. Received {votes}.")
+        boards = _share(len(puzzle), self.batch_size)
         if not self.model.has_energy:
             if votes > 1:
                 raise ValueError("Voting needs an energy, which this baseline model does not have.")
-            return self._runner([puzzle])
-        best = {
-            "solution": np.zeros_like(puzzle),
-            "energy": np.zeros(len(puzzle), "float32"),
-            "voted_by": np.full(len(puzzle), np.inf, "float32"),
-        }
-        # Rows are (board, vote) pairs, taken in portions so that no array grows with the number of votes.
-        for start in range(0, len(puzzle) * votes, self._runner.size):
-            pairs = np.arange(start, min(start + self._runner.size, len(puzzle) * votes))
-            index, vote = np.divmod(pairs, votes)
-            seeds = np.stack([np.full_like(index, seed), index * 1_000_003 + vote], 1).astype("int64")
-            result = self._runner([puzzle[index], seeds])
-            for row, board in enumerate(index):
-                if result["voted_by"][row] < best["voted_by"][board]:
-                    for name, values in best.items():
-                        values[board] = result[name][row]
-        return best
+            return self._runner(boards, 1)([puzzle])
+        index = np.arange(len(puzzle))
+        seeds = np.stack([np.full_like(index, seed), index * 1_000_003], 1).astype("int64")
+        runner = self._runner(boards, _share(votes, self.batch_size // boards))
+        return runner([puzzle, seeds, np.full(len(puzzle), votes, "int32")])
 
-    def _solve(self, board, seeds):
+    def _runner(self, boards, together):
+        """Runs that many votes on that many boards at once. Kept: compiling takes longer than solving."""
+        if (boards, together) not in self._runners:
+
+            def solve(board, seeds, num_samples):
+                return self._vote(board, seeds, num_samples, together)
+
+            function = solve if self.model.has_energy else self._solve_plainly
+            self._runners[boards, together] = BatchRunner(self.strategy, function, boards)
+        return self._runners[boards, together]
+
+    def _vote(self, board, seeds, num_samples, together):
         shape = (*board.shape[1:], self.model.channels)
-        noise = tf.map_fn(lambda s: tf.random.stateless_normal(shape, s), seeds, fn_output_signature=tf.float32)
-        logits, energies = self.model.run(board, noise, num_steps=self.num_steps, return_energy=True)
-        by = tf.reduce_sum(energies, axis=1) if self.energy == "sum" else energies[:, -1]
-        return {"solution": _fill(board, logits), "energy": energies[:, -1], "voted_by": by}
+
+        def run(row, sample):
+            # A vote is the number of a board's sample.
+            sample = tf.cast(sample, seeds.dtype)
+            drawn = tf.gather(seeds, row) + tf.stack([tf.zeros_like(sample), sample], axis=1)
+            noise = tf.map_fn(lambda s: tf.random.stateless_normal(shape, s), drawn, fn_output_signature=tf.float32)
+            board_of_row = tf.gather(board, row)
+            logits, energies = self.model.run(board_of_row, noise, num_steps=self.num_steps, return_energy=True)
+            return logits, last_energy(energies), self._energy(energies)
+
+        best = vote(board, num_samples, together, run)
+        return {name: best[name] for name in ("solution", "energy", "voted_by")}
 
     def _solve_plainly(self, board):
-        return {"solution": _fill(board, self.model.run(board, num_steps=self.num_steps))}
+        return {"solution": answer(board, self.model.run(board, num_steps=self.num_steps))["solution"]}
 
 
-def _fill(board, logits):
-    """The digits of the logits in the blank cells."""
-    return tf.where(board > 0, board, tf.argmax(logits, axis=-1, output_type=tf.int32) + 1)
+def _share(count, most):
+    """How many of `count` to take at a time, `most` at most, so that all portions are about as large."""
+    return -(-count // -(-count // most))

@@ -1,4 +1,4 @@
-"""Sudoku data sets: boards as text, a solver, and generated or published puzzles.
+"""Sudoku data sets: boards as text and in files, a solver, and generated or published puzzles.
 
 Importing this package needs NumPy alone, so that a client that only reads and draws boards stays small: Numba is
 imported by the first call that searches, TensorFlow Datasets by `load`. The builders are in the modules `builder` and
@@ -6,6 +6,7 @@ imported by the first call that searches, TensorFlow Datasets by `load`. The bui
 """
 
 from training.datasets.sudoku.board import check_board, format_board, is_valid_board, parse_board
+from training.datasets.sudoku.files import read_boards
 from training.datasets.sudoku.loading import load
 from training.datasets.sudoku.solver import count_solutions, solve
 
@@ -16,5 +17,6 @@ __all__ = [
     "is_valid_board",
     "load",
     "parse_board",
+    "read_boards",
     "solve",
 ]

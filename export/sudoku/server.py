@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from export.golden import Case
 from export.server import Server, asserted, not_empty
+from training.sudoku.voting import answer, last_energy, sum_of_energies, vote
 
 MAX_STEPS = 1024
 MAX_SAMPLES = 4096
@@ -178,18 +179,18 @@ class SudokuServer(Server):
 
     def _plain(self, board):
         board = self._checked(board)
-        return self._answer(board, self._run(board))
+        return answer(board, self._run(board))
 
     def _default(self, board):
         board = self._checked(board)
         logits, energies = self._run(board, noise=self._same_noise(board), return_energy=True)
-        return {**self._answer(board, logits), "energy": energies[:, -1]}
+        return {**answer(board, logits), "energy": energies[:, -1]}
 
     def _solve_steps(self, board, num_steps):
         board = self._checked(board)
         num_steps = self._number("num_steps", num_steps, board, 1, self.max_steps)
         logits, energies = self._run(board, noise=self._same_noise(board), num_steps=num_steps, return_energy=True)
-        return {**self._answer(board, logits), "energy": _last_energy(energies, num_steps)}
+        return {**answer(board, logits), "energy": last_energy(energies, num_steps)}
 
     def _vote(self, board, num_steps, num_samples, seed):
         board = self._checked(board)
@@ -197,66 +198,26 @@ class SudokuServer(Server):
         num_samples = self._number("num_samples", num_samples, board, 1, self.max_samples)
         seed = self._number("seed", seed, board)
         batch, most = tf.shape(board)[0], tf.reduce_max(num_samples)
-        # That many samples of each board in one go.
-        together = tf.maximum(1, tf.minimum(_ROWS_AT_ONCE // tf.maximum(batch, 1), most))
-        boards, steps, seeds = (tf.repeat(value, together, axis=0) for value in (board, num_steps, seed))
 
-        def noise(samples):
-            return tf.map_fn(
+        def run(row, sample):
+            noise = tf.map_fn(
                 lambda pair: initial_noise(pair[0], pair[1], self._shape),
-                (seeds, tf.reshape(samples, [-1])),
+                (tf.gather(seed, row), sample),
                 fn_output_signature=tf.TensorSpec(self._shape, tf.float32),
                 parallel_iterations=1,
             )
+            steps = tf.gather(num_steps, row)
+            logits, energies = self._run(tf.gather(board, row), noise=noise, num_steps=steps, return_energy=True)
+            return logits, last_energy(energies, steps), sum_of_energies(energies, steps)
 
-        def body(start, best):
-            samples = tf.broadcast_to(start + tf.range(together), tf.stack([batch, together]))
-            logits, energies = self._run(boards, noise=noise(samples), num_steps=steps, return_energy=True)
-            candidates = {
-                **self._answer(boards, logits),
-                "energy": _last_energy(energies, steps),
-                "energy_sum": _sum_of_energies(energies, steps),
-            }
-            candidates = {
-                name: tf.reshape(value, tf.concat([[batch, together], tf.shape(value)[1:]], 0))
-                for name, value in candidates.items()
-            }
-            candidates["sample"] = samples
-            # Beyond its own number of samples, a board has no candidates.
-            sums = tf.where(samples < num_samples[:, None], candidates["energy_sum"], float("inf"))
-            winner = tf.argmin(sums, axis=1, output_type=tf.int32)
-            better = tf.logical_or(tf.equal(start, 0), tf.reduce_min(sums, axis=1) < best["energy_sum"])
-            new = {}
-            for name, value in candidates.items():
-                value = tf.gather(value, winner, axis=1, batch_dims=1)
-                mask = tf.reshape(better, tf.concat([[batch], tf.ones([tf.rank(value) - 1], tf.int32)], 0))
-                new[name] = tf.ensure_shape(tf.where(mask, value, best[name]), best[name].shape)
-            return start + together, new
-
-        nothing = {
-            "solution": board,
-            "probability": tf.zeros_like(board, tf.float32),
-            "energy": tf.zeros_like(seed, tf.float32),
-            "energy_sum": tf.zeros_like(seed, tf.float32),
-            "sample": tf.zeros_like(seed),
-        }
-        _, best = tf.while_loop(
-            lambda start, best: start < most, body, (tf.constant(0), nothing), parallel_iterations=1
-        )
+        together = tf.maximum(1, tf.minimum(_ROWS_AT_ONCE // tf.maximum(batch, 1), most))
+        best = vote(board, num_samples, together, run)
+        best["energy_sum"] = best.pop("voted_by")
         return best
 
     def _same_noise(self, board):
         noise = initial_noise(tf.constant(0), tf.constant(0), self._shape)
         return tf.broadcast_to(noise, tf.concat([tf.shape(board)[:1], self._shape], 0))
-
-    def _answer(self, board, logits):
-        given = board > 0
-        digits = tf.argmax(logits, axis=-1, output_type=tf.int32) + 1
-        probability = tf.reduce_max(tf.nn.softmax(tf.cast(logits, tf.float32)), axis=-1)
-        return {
-            "solution": tf.where(given, board, digits),
-            "probability": tf.where(given, 1.0, probability),
-        }
 
     def _checked(self, board):
         text = f"`board` must hold digits from 0 (blank) to {self.board_size}. It holds, lowest and highest:"
@@ -270,16 +231,6 @@ class SudokuServer(Server):
             with tf.control_dependencies([board]):
                 value = asserted(value, lowest, highest, text)
         return tf.broadcast_to(value, tf.shape(board)[:1])
-
-
-def _last_energy(energies, num_steps):
-    return tf.gather(energies, num_steps - 1, axis=1, batch_dims=1)
-
-
-def _sum_of_energies(energies, num_steps):
-    # An example that has stopped keeps its energy: the columns from its own number of steps on don't count.
-    own = tf.sequence_mask(num_steps, tf.shape(energies)[1])
-    return tf.reduce_sum(tf.where(own, energies, 0.0), axis=1)
 
 
 def _keras_answer(model, board, numbers, sample):

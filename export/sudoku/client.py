@@ -7,7 +7,7 @@ import urllib.request
 
 import numpy as np
 
-from export.boards import check_answers
+from export.sudoku.boards import check_answers
 
 SIGNATURES = {
     "serving_default": ("board",),

@@ -1,23 +1,17 @@
 import concurrent.futures
 import http.server
-import io
 import json
-import os
-import pathlib
-import subprocess
-import sys
 import threading
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from export_helpers import assert_answers
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from export.__main__ import main
-from export.boards import draw_answer, read_boards
-from export.client import one_line, request_inputs, solve_by_grpc, solve_by_rest
-from export.solver import solve
+from export.sudoku.client import one_line, request_inputs, solve_by_grpc, solve_by_rest
 
 
 @pytest.fixture
@@ -91,14 +85,6 @@ NUMBERS = {
     "solve_steps": {"num_steps": 3},
     "vote": {"num_steps": 3, "num_samples": 4, "seed": 5},
 }
-
-
-def assert_answers(answers, wanted):
-    assert len(answers) == len(wanted["solution"])
-    for index, answer in enumerate(answers):
-        assert set(answer) == set(wanted)
-        for name, value in wanted.items():
-            np.testing.assert_allclose(answer[name], value[index], rtol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("signature", NUMBERS)
@@ -176,65 +162,6 @@ def test_one_line():
     assert one_line("") == "no message"
 
 
-def test_read_boards(boards, tmp_path, monkeypatch):
-    lines = ["".join(map(str, board.reshape(-1))) for board in boards]
-    drawn = "\r\n".join(" ".join(map(str, row)) for row in boards[0]).replace("0", ".")
-    path = tmp_path / "boards.txt"
-    path.write_text("# five boards\n" + "\n".join(lines) + "\n\n\n" + drawn + "\n")
-    np.testing.assert_array_equal(read_boards(str(path)), np.concatenate([boards, boards[:1]]))
-    monkeypatch.setattr(sys, "stdin", io.StringIO(lines[2]))
-    np.testing.assert_array_equal(read_boards("-"), boards[2:3])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "holds no board"),
-        ("12x4" + "." * 12, "Board 1 of .* is none.*'x'"),
-        ("1234", "16 or 81 cells"),
-        ("11" + "." * 14, "row 1 has the digit 1 twice"),
-        ("." * 16 + "\n\n" + "." * 81, "different sizes"),
-        ("." * 16 + "\n" + "7" + "." * 15, "Board 2 of"),
-    ],
-)
-def test_what_is_no_board(tmp_path, text, message):
-    path = tmp_path / "boards.txt"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_boards(str(path))
-
-
-def test_unreadable_boards(tmp_path):
-    with pytest.raises(ValueError, match="can't be read: No such file"):
-        read_boards(str(tmp_path / "nothing"))
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="not text"):
-        read_boards(str(tmp_path / "binary"))
-
-
-def test_draw_answer(boards):
-    full, puzzle = boards[3], boards[1]
-    answer = {"solution": full, "probability": np.where(puzzle > 0, 1, 0.75), "energy": -12.345, "sample": 4}
-    text = draw_answer(puzzle, answer)
-    assert "→" in text
-    assert text.endswith("a valid solution, energy -12.35, least certain digit 75.0%, sample 4 of the vote")
-    wrong = full.copy()
-    wrong[0, 0] = wrong[0, 1]
-    assert "\nnot a valid solution" in draw_answer(puzzle, {**answer, "solution": wrong})
-    assert "certain" not in draw_answer(full, answer)
-
-
-def test_solve_locally(exported, served, boards):
-    assert_answers(solve(exported, boards), served("serving_default", board=boards))
-    assert_answers(solve(exported / "1", boards, 3), served("solve_steps", board=boards, num_steps=[3] * 5))
-    wanted = served("vote", board=boards, num_steps=6, num_samples=2, seed=9)
-    assert_answers(solve(exported, boards, votes=2, seed=9), wanted)
-    with pytest.raises(ValueError, match="solves boards of 4 × 4 cells"):
-        solve(exported, np.zeros((1, 9, 9)))
-    with pytest.raises(ValueError, match="`num_samples` must be from 1 to 4096"):
-        solve(exported, boards, votes=0)
-
-
 def test_client_command_line(rest, grpc_server, board_text, tmp_path, capsys):
     path = tmp_path / "board.txt"
     path.write_text(board_text)
@@ -272,26 +199,3 @@ def test_bad_input_is_one_line_and_exit_code_2(exported, board_text, tmp_path, c
     assert captured.err.startswith("error: ")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
-
-
-def test_solving_needs_no_keras(exported, board_text):
-    # As on a machine that serves: a process in which importing Keras or the library fails.
-    hide = (
-        "import sys; sys.modules.update(keras_kuramoto=None); from export import fresh_process;"
-        "sys.meta_path[:] = [fresh_process._Hide(finder) for finder in sys.meta_path];"
-        "fresh_process.HIDDEN = ('keras', 'keras_kuramoto');"
-        "from export.__main__ import main; status = main(sys.argv[1:]);"
-        "assert 'keras' not in sys.modules; sys.exit(status)"
-    )
-    root = pathlib.Path(__file__).parents[2]
-    result = subprocess.run(
-        [sys.executable, "-c", hide, "solve", str(exported), "-", "--votes", "3"],
-        input=board_text,
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": "utf-8"},
-    )
-    assert result.returncode == 0, result.stderr
-    assert "→" in result.stdout
-    assert "energy" in result.stdout

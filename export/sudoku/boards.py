@@ -1,58 +1,12 @@
-"""Boards as text: what the clients read and draw."""
+"""Answers to boards: their check, and a drawing of them."""
 
 import math
 import os
-import pathlib
 import sys
 
 import numpy as np
 
-from training.datasets.sudoku import check_board, format_board, is_valid_board, parse_board
-
-
-def read_boards(source):
-    """Reads boards from a file or from standard input.
-
-    Args:
-        source: Path of a text file, or `"-"` for standard input. It holds boards of one size as `parse_board` reads
-            them: one in each line, or one drawn over several lines, with an empty line before the next. Lines that
-            start with `#` are comments.
-
-    Returns:
-        `(boards, S, S)` int32.
-
-    Raises:
-        ValueError: If the file can't be read, holds no board, something that isn't one or breaks a rule, or boards of
-            different sizes.
-    """
-    name = "standard input" if source == "-" else f"'{source}'"
-    try:
-        text = sys.stdin.read() if source == "-" else pathlib.Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise ValueError(f"{name} can't be read: {reason}.") from None
-    lines = ["" if line.lstrip().startswith("#") else line.strip() for line in text.splitlines()]
-    blocks = [block for block in "\n".join(lines).split("\n\n") if block.strip()]
-    boards = []
-    for block in blocks:
-        for part in _parts(block.strip()):
-            try:
-                boards.append(check_board(parse_board(part)))
-            except ValueError as error:
-                raise ValueError(f"Board {len(boards) + 1} of {name} is none: {error}") from None
-    if not boards:
-        raise ValueError(f"{name} holds no board.")
-    if len({len(board) for board in boards}) > 1:
-        raise ValueError(f"{name} holds boards of different sizes; solve those of one size at a time.")
-    return np.stack(boards)
-
-
-def _parts(block):
-    """The boards of a block of lines: a line with all cells of a board is one, other lines make one together."""
-    lines = block.split("\n")
-    if all(sum(character in ".0123456789" for character in line) in (16, 81) for line in lines):
-        return lines
-    return [block]
+from training.datasets.sudoku import format_board, is_valid_board
 
 
 def draw_answer(board, answer):

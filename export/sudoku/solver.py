@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from export.boards import check_answers
-from export.client import one_line, request_inputs
+from export.sudoku.boards import check_answers
+from export.sudoku.client import one_line, request_inputs
 from export.versions import latest_version, read_description
 
 

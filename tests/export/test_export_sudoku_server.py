@@ -99,10 +99,12 @@ def test_vote_picks_the_lowest_sum_of_energies(model, served, boards):
 
 
 def test_more_samples_never_raise_the_energy(served, boards):
-    numbers = np.repeat([1, 4, 9, 16, 33], 1)
-    board = np.repeat(boards[4:], 5, 0)
-    sums = served("vote", board=board, num_steps=4, num_samples=numbers, seed=0)["energy_sum"]
-    assert (np.diff(sums) <= 1e-4).all()
+    # Beside another board with as many samples in each request: the same ones run together then, to the last bit.
+    sums = [
+        served("vote", board=boards[[4, 4]], num_steps=4, num_samples=[number, 33], seed=0)["energy_sum"][0]
+        for number in (1, 4, 9, 16, 33)
+    ]
+    assert (np.diff(sums) <= 0).all()
     assert sums[-1] < sums[0]
 
 

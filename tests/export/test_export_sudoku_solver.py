@@ -1,0 +1,60 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from export_helpers import assert_answers
+
+from export.sudoku.solver import solve
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_solve_locally(exported, served, boards):
+    assert_answers(solve(exported, boards), served("serving_default", board=boards))
+    assert_answers(solve(exported / "1", boards, 3), served("solve_steps", board=boards, num_steps=[3] * 5))
+    wanted = served("vote", board=boards, num_steps=6, num_samples=2, seed=9)
+    assert_answers(solve(exported, boards, votes=2, seed=9), wanted)
+    with pytest.raises(ValueError, match="solves boards of 4 × 4 cells"):
+        solve(exported, np.zeros((1, 9, 9)))
+    with pytest.raises(ValueError, match="`num_samples` must be from 1 to 4096"):
+        solve(exported, boards, votes=0)
+
+
+def test_solving_needs_no_keras(exported, board_text):
+    # As on a machine that serves: a process in which importing Keras or the library fails.
+    hide = (
+        "import sys; sys.modules.update(keras_kuramoto=None); from export import fresh_process;"
+        "sys.meta_path[:] = [fresh_process._Hide(finder) for finder in sys.meta_path];"
+        "fresh_process.HIDDEN = ('keras', 'keras_kuramoto');"
+        "from export.__main__ import main; status = main(sys.argv[1:]);"
+        "assert 'keras' not in sys.modules; sys.exit(status)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", hide, "solve", str(exported), "-", "--votes", "3"],
+        input=board_text,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert "→" in result.stdout
+    assert "energy" in result.stdout
+
+
+def test_what_solves_boards_starts_without_tensorflow():
+    program = """
+import sys
+import export, export.__main__, export.sudoku, export.sudoku.boards, export.sudoku.client, export.sudoku.solver
+print(*({"tensorflow", "keras", "keras_kuramoto"} & set(sys.modules)))
+from export.sudoku import SudokuServer, initial_noise, sample_boards
+print(SudokuServer.kind, *({"tensorflow", "keras"} & set(sys.modules)))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"}
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=environment)
+    first, second = result.stdout.splitlines()[-2:]
+    assert first == ""
+    assert set(second.split()) == {"sudoku", "tensorflow", "keras"}
