@@ -17,7 +17,7 @@ export PYTHONWARNINGS ?= ignore
 # library solve a 9x9 board from its SavedModel.
 demo: $(VENV)/.run
 	$(BIN)/python -m training sudoku --preset sudoku4_quick --run-dir $(DEMO)
-	$(BIN)/python -m training evaluate $(DEMO) --num-steps 4 8 16 64
+	$(BIN)/python -m training evaluate $(DEMO) --set 'test_steps=[4, 8, 16, 64]'
 	$(BIN)/python -m export $(DEMO) $(DEMO)/export
 	$(BIN)/python -m export check $(DEMO)/export
 	$(BIN)/python -m export sudoku9_small $(DEMO)/export9

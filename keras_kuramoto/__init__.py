@@ -1,6 +1,6 @@
 """Oscillatory and associative-memory layers for Keras 3."""
 
-from keras_kuramoto import energies, lagrangians, layers, learning_rules, metrics, models, ops, potentials
+from keras_kuramoto import energies, lagrangians, layers, learning_rules, metrics, models, ops, potentials, solvers
 from keras_kuramoto._version import __version__
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "models",
     "ops",
     "potentials",
+    "solvers",
 ]

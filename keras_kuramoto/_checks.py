@@ -1,5 +1,6 @@
-"""Checks of arguments that are numbers, with errors that name the argument."""
+"""Checks of arguments, with errors that name the argument."""
 
+import difflib
 import math
 
 import numpy as np
@@ -25,3 +26,16 @@ def check_whole(name, value, least):
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
         raise ValueError(f"`{name}` must be an integer of at least {least}. Received {value!r}.")
     return int(value)
+
+
+def unknown(what, name, known):
+    """What to say of a name that does not exist: the nearest one that does, and all.
+
+    Args:
+        what: What it was to name, such as `"preset"`.
+        name: The name.
+        known: The names that there are.
+    """
+    close = difflib.get_close_matches(str(name), known, 1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return f"Unknown {what} '{name}'.{hint} Known: {', '.join(known)}."

@@ -15,7 +15,7 @@ EPILOG = """examples:
   python -m training sudoku --preset sudoku4_quick
   python -m training sudoku --preset sudoku9_small --set steps=2000 --run-dir runs/short
   python -m training sudoku --preset sudoku9_small --resume
-  python -m training evaluate runs/sudoku9_small --set test_data=9x9_hard --set test_steps=[128] --set votes=100
+  python -m training evaluate runs/sudoku9_small --set test_data=9x9_hard --set votes=100
   python -m training hopfield_mnist --preset hopfield_digits
   python -m training memory_editing --preset swap_digits --hopfield runs/hopfield_digits
   python -m training cdam sequence --frames frames/

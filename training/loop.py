@@ -155,6 +155,11 @@ def _lines(results, indent=""):
 class Trainer:
     """Runs an experiment in a run directory.
 
+    State that a model changes by itself while it is trained, such as the statistics of batch normalisation or memories
+    that learn, becomes the mean of what it is on the replicas after each update. Replicas train as one device does if
+    the layers do not mix the examples of their shares, or are made with `synchronized=True`, as Keras'
+    `BatchNormalization` can be; a model with such layers is not compiled by XLA, but on a TPU.
+
     Args:
         experiment: An `Experiment`.
         run: A `RunDirectory` that exists.
@@ -235,38 +240,48 @@ class Trainer:
         return self._jit(gradients)(examples, shared)
 
     def _whole_batch_gradients(self, examples, shared):
-        """The replica's part of the gradients of the loss of the whole batch, such that their mean is the gradient."""
+        """The replica's part of the gradients of the loss of the whole batch, such that their mean is the gradient.
+
+        The outputs are computed twice: what a compiled function keeps for its gradient can't leave it.
+        """
         variables = [v.value for v in self.model.trainable_variables]
         context = tf.distribute.get_replica_context()
         replicas = self.strategy.num_replicas_in_sync
-        with tf.GradientTape() as tape:
-            outputs, penalty, state = self._jit(self._outputs)(examples, shared)
-        flat = tf.nest.flatten(outputs)
-        floats = [index for index, value in enumerate(flat) if value.dtype.is_floating]
+
+        def floats(outputs):
+            return [value for value in tf.nest.flatten(outputs) if value.dtype.is_floating]
+
+        def gather(values):
+            return tf.nest.map_structure(lambda value: context.all_gather(value, axis=0), values)
+
+        def pull_back(examples, shared, slopes):
+            with tf.GradientTape() as tape:
+                outputs, penalty, state = self._outputs(examples, shared)
+            grads = tape.gradient(
+                [*floats(outputs), penalty],
+                variables,
+                # The mean over the replicas is yet to be taken.
+                output_gradients=[*[replicas * slope for slope in slopes], tf.ones_like(penalty)],
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+            return [tf.convert_to_tensor(grad) for grad in grads], state
+
+        outputs, penalty, _ = self._jit(self._outputs)(examples, shared)
         # Every replica has all outputs, and so the same loss; it follows the slopes of those that are its own.
-        gathered = [context.all_gather(value, axis=0) for value in flat]
-        examples = tf.nest.map_structure(lambda value: context.all_gather(value, axis=0), examples)
-        with tf.GradientTape() as of_loss:
-            of_loss.watch([gathered[index] for index in floats])
-            loss, metrics = self.experiment.loss(tf.nest.pack_sequence_as(outputs, gathered), examples, shared)
-        slopes = of_loss.gradient(
-            loss, [gathered[index] for index in floats], unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        size = tf.shape(gathered[0])[0] // replicas
+        gathered = gather(outputs)
+        with tf.GradientTape() as tape:
+            tape.watch(floats(gathered))
+            loss, metrics = self.experiment.loss(gathered, gather(examples), shared)
+        slopes = tape.gradient(loss, floats(gathered), unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        size = self.options.batch_size // replicas
         first = context.replica_id_in_sync_group * size
-        grads = tape.gradient(
-            [*[flat[index] for index in floats], penalty],
-            variables,
-            # The mean over the replicas is yet to be taken.
-            output_gradients=[*[replicas * slope[first : first + size] for slope in slopes], tf.ones_like(penalty)],
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        loss += tf.cast(penalty, loss.dtype)
-        return {"loss": loss, **metrics}, [tf.convert_to_tensor(grad) for grad in grads], state
+        grads, state = self._jit(pull_back)(examples, shared, [slope[first : first + size] for slope in slopes])
+        return {"loss": loss + tf.cast(penalty, loss.dtype), **metrics}, grads, state
 
     def _replica_update(self, examples, shared):
-        whole = self.experiment.whole_batch_loss
-        gradients = self._whole_batch_gradients if whole else self._replica_gradients
+        # The share of a single replica is the whole batch.
+        apart = self.experiment.whole_batch_loss and self.strategy.num_replicas_in_sync > 1
+        gradients = self._whole_batch_gradients if apart else self._replica_gradients
         metrics, grads, state = gradients(examples, shared)
         context = tf.distribute.get_replica_context()
         # Clipping needs the gradient of the whole batch, and the optimizer will sum over the replicas once more.
@@ -279,11 +294,12 @@ class Trainer:
         return {**metrics, "gradient_norm": norm}, state
 
     def _jit(self, function):
-        """Compiles what runs on a replica; not where layers in it sum over the replicas, which XLA's clusters can't."""
+        """Compiles what runs on a replica; not where layers in it sum over the replicas, which XLA's clusters can't.
+
+        On one replica neither: random numbers are others in compiled functions, and a run would depend on the strategy.
+        """
         meets = any(getattr(layer, "synchronized", False) for layer in self.model._flatten_layers())
-        if meets and self.strategy.num_replicas_in_sync > 1:
-            return function
-        return jit(self.strategy, function)
+        return function if meets else jit(self.strategy, function)
 
     def _assign_state(self, variable, values):
         """Gives a variable the mean of what it is on the replicas, whatever Keras would do; integers are alike."""

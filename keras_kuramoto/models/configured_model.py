@@ -1,11 +1,13 @@
 """The base of all models."""
 
 import contextlib
-import difflib
+import inspect
 import pathlib
 import types
 
 import keras
+
+from keras_kuramoto._checks import unknown
 
 _WEIGHTS = pathlib.Path(__file__).parent / "weights"
 
@@ -75,7 +77,7 @@ class ConfiguredModel(keras.Model):
             made = self.make_layers(**arguments) if layers is None else {n: deserialize(v) for n, v in layers.items()}
             self._layer_names = tuple(made)
             for attribute, layer in made.items():
-                # PyTorch takes no modules as attributes before the model's `__init__`. The functional model tracks them.
+                # PyTorch takes no modules before the `__init__` of the model, whose functional graph tracks them.
                 object.__setattr__(self, attribute, layer)
             inputs = self.make_inputs(**arguments)
             outputs = self.compute_outputs(**inputs)
@@ -188,9 +190,7 @@ class ConfiguredModel(keras.Model):
         """
         presets = cls.presets
         if name not in presets:
-            close = difflib.get_close_matches(name, presets, 1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise ValueError(f"Unknown preset '{name}'.{hint} Known: {', '.join(presets)}.")
+            raise ValueError(unknown("preset", name, presets))
         weights = _WEIGHTS / f"{name}.weights.h5"
         if load_weights and not weights.exists():
             known = sorted(path.name.removesuffix(".weights.h5") for path in _WEIGHTS.glob("*.weights.h5"))
@@ -199,20 +199,17 @@ class ConfiguredModel(keras.Model):
                 f"some for: {', '.join(known)}."
             )
         model_class, arguments = presets[name]
-        try:
-            with dtype_policy(changes.get("dtype")):
-                arguments = arguments()
-                changes = {
-                    key: _changed(arguments[key], value)
-                    if isinstance(value, dict) and hasattr(arguments.get(key), "from_config")
-                    else value
-                    for key, value in changes.items()
-                }
-                model = model_class(**{"name": name, **arguments, **changes})
-        except TypeError as error:
-            if not changes:
-                raise
-            raise ValueError(f"The preset '{name}' does not take these arguments: {error}.") from None
+        with dtype_policy(changes.get("dtype")):
+            arguments = arguments()
+            # Those of the class, whose `**kwargs` are three of Keras.
+            known = [*list(inspect.signature(model_class).parameters)[:-1], "name", "trainable", "dtype"]
+            for key, value in changes.items():
+                if key not in known:
+                    raise ValueError(unknown(f"argument of the preset '{name}',", key, known))
+                if isinstance(value, dict) and hasattr(arguments.get(key), "from_config"):
+                    value = _changed(arguments[key], value)
+                arguments[key] = value
+            model = model_class(**{"name": name, **arguments})
         if load_weights:
             model.load_weights(weights)
         return model
@@ -248,9 +245,9 @@ def _to_tensor(value):
 
 def _changed(layer, changes):
     config = layer.get_config()
-    unknown = sorted(set(changes) - set(config))
-    if unknown:
-        raise TypeError(f"unexpected argument {unknown[0]!r} of {type(layer).__name__}")
+    for key in changes:
+        if key not in config:
+            raise ValueError(unknown(f"argument of {type(layer).__name__},", key, config))
     return type(layer).from_config({**config, **changes})
 
 

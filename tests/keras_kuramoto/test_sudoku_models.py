@@ -195,7 +195,7 @@ def test_bad_arguments_are_named():
         (lambda: SudokuModel.from_preset("sudoku4_quick", load_weights=False, width=3), "sudoku4_quick.*width"),
         (
             lambda: SudokuModel.from_preset("sudoku4_quick", load_weights=False, connectivity={"head": 3}),
-            "sudoku4_quick.*'head' of AttentionConnectivity",
+            "AttentionConnectivity, 'head'.*'heads'",
         ),
         (lambda: AKOrNSudoku(ATTENTION, board_size=5, channels=16), "`board_size`.*5"),
         (lambda: AKOrNSudoku(ATTENTION, board_size=4, channels=18), "18"),
