@@ -15,6 +15,7 @@ import tensorflow as tf
 import tiny
 import tiny_synapses
 
+from training.__main__ import main
 from training.loop import BatchRunner
 from training.runs import RunDirectory
 from training.source import load_model
@@ -220,6 +221,24 @@ def test_votes_do_not_depend_on_the_batch_size(single):
     np.testing.assert_array_equal(small["solution"], large["solution"])
     np.testing.assert_allclose(small["voted_by"], large["voted_by"], rtol=1e-5)
     np.testing.assert_array_equal(small["voted_by"], small["energy"])
+
+
+def test_a_run_is_evaluated_with_options_of_its_own(single, tmp_path, capsys):
+    boards = single.experiment.test["puzzle"][:6]
+    path = tmp_path / "boards.txt"
+    path.write_bytes("\n".join("".join(map(str, board.ravel())) for board in boards).encode("utf-8-sig"))
+    before = json.loads(single.run.results.read_text())
+    settings = [f"test_data={path}", "test_steps=[2, 4]", "votes=3", "seed=1"]
+    assert main(["evaluate", str(single.run.path), *(word for s in settings for word in ("--set", s))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"6 boards of {path}, 3 initial oscillators each; boards solved, in %, by givens:"
+    assert [line.split()[0] for line in lines[1:]] == ["steps", "2", "4"]
+    *kept, last = json.loads(single.run.results.read_text())
+    assert kept == before
+    assert last["evaluation"]["votes"] == 3
+    answers = BoardSolver(single.average, make_strategy("cpu"), 4)(boards, votes=3, seed=1)
+    assert last["test"]["energy_4_steps"] == pytest.approx(float(answers["energy"].mean()), rel=1e-5)
+    single.run.results.write_text(json.dumps(before))
 
 
 def test_a_baseline_without_oscillators_trains_in_the_same_loop(tmp_path):

@@ -39,6 +39,20 @@ def test_the_hopfield_memory_learns_the_digits(hopfield):
     assert (hopfield / "energy.png").stat().st_size > 5000
 
 
+def test_a_run_is_evaluated_on_as_many_images_as_one_asks_for(hopfield, data_dir, capsys):
+    before = table(hopfield)
+    assert main(["evaluate", str(hopfield), "--data-dir", data_dir, "--set", "test_images=50"]) == 0
+    results = hopfield / "results.json"
+    *kept, last = json.loads(results.read_text())
+    results.write_text(json.dumps(kept))
+    assert kept[-1]["table"] == before
+    assert last["evaluation"]["test_images"] == 50
+    assert last["test"]["accuracy"] == last["table"]["accuracy"]["test"]["original"]
+    # Of fifty images.
+    assert last["test"]["accuracy"] * 50 == pytest.approx(round(last["test"]["accuracy"] * 50))
+    assert capsys.readouterr().out.startswith(f"accuracy  {last['test']['accuracy']:.4f}")
+
+
 @pytest.mark.parametrize("task", sorted(EDITS))
 def test_oscillators_edit_what_the_hopfield_memory_knows_and_leave_it_as_it_was(hopfield, data_dir, tmp_path, task):
     path = tmp_path / "edit"

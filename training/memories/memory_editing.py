@@ -125,7 +125,10 @@ class EditingExperiment(ClassifierExperiment):
         super().__init__(options, data_dir)
         self.edit = EDITS[options.task]
         if not options.hopfield:
-            raise ValueError("The trained Hopfield memory is missing: give the run directory with --hopfield.")
+            raise ValueError(
+                "The trained Hopfield memory is missing: give its run directory, by --hopfield to train, by "
+                "--set hopfield=DIR to evaluate."
+            )
         model = self.load_hopfield()
         shape = self.train.image.shape[1:]
         if model.image_shape != shape or model.num_classes != self.train.classes:
