@@ -1,14 +1,14 @@
 """`python -m keras_kuramoto.interop`: an AKOrN authors' Sudoku checkpoint as a `.keras` file.
 
-PyTorch is needed to read the checkpoint, whatever the Keras backend, and is imported nowhere else in the library.
+PyTorch is needed to read the checkpoint, whatever the Keras backend.
 """
 
 import argparse
 import os
 import pathlib
-import pickle
 import sys
 
+from keras_kuramoto._backend.checkpoint import read_checkpoint
 from keras_kuramoto.interop import akorn
 
 _CONTAINERS = ("model_state_dict", "state_dict", "model")
@@ -22,32 +22,6 @@ _NEEDED = (
     "out.1.weight",
 )
 _UNUSED = ("x0",)
-
-
-def read_checkpoint(path):
-    """What a `.pth` file holds, read without running code from it.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The object in it; tensors are on the CPU.
-
-    Raises:
-        ValueError: If PyTorch is not installed or the file is no checkpoint of weights alone.
-        OSError: If the file can't be read.
-    """
-    try:
-        import torch
-    except ImportError:
-        raise ValueError("Reading a checkpoint needs PyTorch: pip install torch==2.13.0") from None
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        reason = str(error).strip().splitlines()
-        raise ValueError(
-            f"'{path}' is not a PyTorch checkpoint of weights alone: {reason[0] if reason else type(error).__name__}"
-        ) from None
 
 
 def state_dict(checkpoint, ema=None):
@@ -81,7 +55,8 @@ def state_dict(checkpoint, ema=None):
     if not chosen:
         kind, option = ("only averaged", "--no-ema") if ema is False else ("no averaged", "--ema")
         raise ValueError(f"The checkpoint has {kind} weights. Leave out {option}.")
-    weights = {name: value.detach().to(dtype=_float32(value)).numpy() for name, value in chosen.items()}
+    chosen = {name: value.detach() for name, value in chosen.items()}
+    weights = {name: (v.float() if v.is_floating_point() else v).numpy() for name, v in chosen.items()}
     return weights, chosen is averaged
 
 
@@ -93,12 +68,6 @@ def _strip(name):
 
 def _below(tensors, prefix):
     return {_strip(name.removeprefix(prefix)): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _float32(tensor):
-    import torch
-
-    return torch.float32 if tensor.is_floating_point() else tensor.dtype
 
 
 def _some(names):

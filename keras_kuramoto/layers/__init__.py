@@ -1,4 +1,67 @@
-"""Keras layers."""
+"""Keras layers, and a table of the whole library by purpose. Names of other modules are written with the module.
+
+| Neurons that oscillate (AKOrN) | |
+| --- | --- |
+| oscillators that bind by their coupling, driven by a stimulus | `KuramotoLayer` |
+| oscillator start: at stimuli or at random; frequencies | `InitialOscillators`, `NaturalFrequency` |
+| features of oscillators, whichever way all have turned | `OscillatorReadout` |
+| a block (Kuramoto layer, readout, network) and the trunk of a model | `KuramotoBlock`, `KuramotoNetwork` |
+| from a block to the next one: stimuli, or both at a new resolution | `Transition`, `StimuliTransition`, `SharedTransition` |
+| energies of oscillators, for training, voting and plots | `energies.lyapunov_energy`, `energies.voting_energy` |
+| the same for each position | `energies.lyapunov_energy_density`, `energies.voting_energy_density`, `energies.sum_over_positions` |
+| Sudoku: models, presets with trained weights, metrics | `models.SudokuModel`, `models.AKOrNSudoku`, `metrics.BoardAccuracy`, `metrics.BlankCellAccuracy` |
+| the baselines: a transformer, iterative self-attention | `models.TransformerSudoku`, `TransformerBlock`, `Repeat`, `Residual` |
+
+| Couplings between units (connectivities) | |
+| --- | --- |
+| base class of your own | `Connectivity` |
+| all to all | `DenseConnectivity`, `SymmetricDenseConnectivity` |
+| convolution, trained or fixed | `ConvConnectivity`, `SymmetricConvConnectivity`, `FixedKernelConnectivity`, `gaussian_kernel`, `random_kernel` |
+| self-attention | `AttentionConnectivity`, `SymmetricAttentionConnectivity` |
+| position encodings of attention | `PositionEncoding`, `GTA`, `RotaryEncoding`, `AbsoluteEncoding`, `BoardEncoding` |
+| layers of units: between them, within them | `HierarchicalConnectivity`, `HierarchicalConvConnectivity`, `LateralConnectivity` |
+
+| Associative memories in continuous time | |
+| --- | --- |
+| base class of your own | `Memory` |
+| threshold units: the continuous Hopfield network | `HopfieldMemory` |
+| oscillators as a memory, over all pairs or a graph | `KuramotoMemory` |
+| both under one Lyapunov function | `HopfieldKuramotoMemory` |
+| how the two are coupled | `Coupling`, `GatingCoupling`, `LowRankCoupling`, `AdditiveCoupling`, `MultiplicativeCoupling`, `BilinearCoupling`, `NetworkCoupling`, `PairCoupling` |
+| memories with layers of units | `models.lateral_oscillators`, `models.lateral_conv_oscillators`, `models.deep_oscillators` |
+| initial state: trained, told by a cue, in groups | `InitialState`, `TrainedOscillators`, `CuedOscillators`, `GroupedOscillators` |
+| numbers as oscillators, and back | `ops.encode_scalars`, `ops.decode_scalars`, `ops.centre_pixels` |
+| classifiers of images by recall | `models.MemoryClassifier`, `models.HopfieldClassifier`, `models.CoupledClassifier` |
+| activation functions, as gradients of a Lagrangian | `lagrangians.Lagrangian`, `lagrangians.LinearLagrangian`, `lagrangians.ReLULagrangian`, `lagrangians.TanhLagrangian`, `lagrangians.SigmoidLagrangian`, `lagrangians.SoftmaxLagrangian`, `lagrangians.LayerNormLagrangian`, `lagrangians.BlockLagrangian`, `lagrangians.FunctionLagrangian`, `lagrangians.get` |
+| potentials of pairs of oscillators | `potentials.PairPotential`, `potentials.LinearPotential`, `potentials.SeparablePotential`, `potentials.ReLUPotential`, `potentials.SigmoidPotential`, `potentials.TanhPotential`, `potentials.AttentionPotential`, `potentials.FunctionPotential`, `potentials.get` |
+| sums over pairs of oscillators | `ops.AllPairs`, `ops.EdgePairs` |
+
+| Dense associative memory, modern Hopfield networks | |
+| --- | --- |
+| modern Hopfield recall, also over a graph of memories (CDAM) | `CDAMRecall` |
+| attention over memories, trained | `CDAMAttention` |
+| a finite automaton whose states are memories | `FiniteAutomaton` |
+| a graph of memories as a matrix | `ops.memory_graph`, `ops.MemoryGraph` |
+| how many memories carry the attention | `metrics.memories_for_mass` |
+
+| Memories that learn | |
+| --- | --- |
+| softmax-weighted synapses, which follow what they are shown | `SynapticMemory` |
+| generating functions, recall in quasi-equilibrium | `QuasiEquilibriumMemory`, `HebbianMemory` |
+| closed forms of what they learn | `learning_rules.expected_memories`, `learning_rules.expected_similarity`, `learning_rules.cosine_similarity`, `learning_rules.hebbian_coupling` |
+| spectra: stability of recall, edges for random memories | `learning_rules.is_hyperbolic`, `learning_rules.marchenko_pastur_edges` |
+
+| What they are made of | |
+| --- | --- |
+| solvers of differential equations | `solvers.FixedStepSolver`, `solvers.AdaptiveSolver`, `solvers.Solution`, `solvers.Tableau`, `solvers.TABLEAUS` |
+| a loop of a bounded number of steps that trains everywhere | `ops.bounded_loop` |
+| the sphere | `ops.normalize`, `ops.safe_norm`, `ops.project_to_tangent`, `ops.random_on_sphere`, `ops.random_rotation`, `ops.split_oscillators`, `ops.join_oscillators` |
+| angles of positions | `ops.axial_angles`, `ops.harmonic_angles` |
+| bases: of layers, of layers in full precision, of models | `Layer`, `StateLayer`, `models.ConfiguredModel` |
+| AKOrN authors' weights | `interop.akorn.kuramoto_layer`, `interop.akorn.oscillator_readout`, `interop.akorn.sudoku_model` |
+| Hopfield-Kuramoto authors' arrays | `interop.hkmemory.hopfield`, `interop.hkmemory.hierarchical_hopfield`, `interop.hkmemory.kuramoto`, `interop.hkmemory.hopfield_kuramoto`, `interop.hkmemory.encode_pixels` |
+"""
+# ruff: noqa: E501 (a row of the table is a line)
 
 from keras_kuramoto.layers.attention_connectivity import AttentionConnectivity, SymmetricAttentionConnectivity
 from keras_kuramoto.layers.board_encoding import BoardEncoding
