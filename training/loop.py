@@ -398,6 +398,9 @@ class Trainer:
             The last evaluation, a dictionary.
         """
         options, results = self.options, {}
+        if self.step >= options.steps:
+            # A finished run that is resumed has nothing left but to write its model, such as for another version.
+            self._write_model()
         writer = tf.summary.create_file_writer(str(self.run.logs)) if self.chief else tf.summary.create_noop_writer()
         iterator = self._batches(self.step)
         with writer.as_default(), _postponed_interrupt() as interrupted:
