@@ -151,7 +151,7 @@ def test_sparse_mixing_without_blocks(monkeypatch):
     patterns, state = random_patterns(11, 8), random_patterns(2, 8, seed=1)
     layer = CDAMRecall(patterns, directed_example(), a=0.3, h=0.7, beta=2.0)
     expected = to_numpy(layer(state, num_steps=2))
-    monkeypatch.setattr("keras_kuramoto.layers.cdam_recall._FULL_MATRIX", 1)
+    monkeypatch.setattr("keras_kuramoto.ops._association.FULL_MATRIX", 1)
     np.testing.assert_allclose(to_numpy(layer(state, num_steps=2)), expected, atol=1e-6)
 
 
