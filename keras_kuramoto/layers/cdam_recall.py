@@ -8,11 +8,13 @@ from keras import ops
 
 from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto._backend.loop import bounded_loop, static_int
+from keras_kuramoto._backend.precise import largest
 from keras_kuramoto._checks import check_number, check_positive, check_whole
 from keras_kuramoto.layers.layer import StateLayer, exactly
 from keras_kuramoto.ops import _association
 from keras_kuramoto.ops._association import strength_at
 from keras_kuramoto.ops._blocks import edge_tiles, first_of_highest, map_blocks
+from keras_kuramoto.ops._range import at_least_float32
 from keras_kuramoto.ops.memory_graph import MemoryGraph, memory_graph
 
 
@@ -43,7 +45,8 @@ class CDAMRecall(StateLayer):
     The paper prints ξ̃ / n in place of ξ̃. Only the whole ξ̃ gives what the paper claims and its author's code computes,
     that the mean activity goes to zero if a + h = 1. With `mean_scale=1 / n` the layer computes what is printed.
 
-    The state and all else is float32 under a mixed precision policy.
+    The state and all else is float32 under a mixed precision policy. With `dtype="float16"` or `"bfloat16"` patterns
+    and returned states have it, and all that is computed is float32: energies, overlaps and correlations too.
 
     Memory: with p > `block_size`, patterns are read in blocks with a running softmax, and the state's share of every
     pattern, `(batch, p)`, is never there as a whole. Above the patterns and the graph, a step then needs about
@@ -171,7 +174,7 @@ class CDAMRecall(StateLayer):
             shape = tuple(check_whole("patterns", size, 1) for size in patterns)
             initializer = self.patterns_initializer
         else:
-            patterns = _association.checked_patterns(patterns)
+            patterns = _association.checked_patterns(patterns, self.variable_dtype)
             shape, initializer = patterns.shape, exactly(patterns)
         self.num_patterns, self.num_neurons = int(shape[0]), int(shape[1])
         if initializer is not None:
@@ -221,7 +224,16 @@ class CDAMRecall(StateLayer):
     def _edges(self):
         """The sources, targets and weights of the edges, `(edges,)`."""
         variables = (self.edge_sources, self.edge_targets, self.edge_weights)
-        return [ops.convert_to_tensor(variable)[: self._sizes.num_edges] for variable in variables]
+        sources, targets, weights = (ops.convert_to_tensor(x)[: self._sizes.num_edges] for x in variables)
+        return sources, targets, at_least_float32(weights)
+
+    @property
+    def _computed_dtype(self):
+        return "float32" if self.variable_dtype in ("float16", "bfloat16") else self.variable_dtype
+
+    def _read_patterns(self):
+        """The patterns in the dtype in which they are computed with."""
+        return at_least_float32(ops.convert_to_tensor(self.patterns))
 
     def build(self, state_shape):
         self._check_state_shape(state_shape)
@@ -237,15 +249,16 @@ class CDAMRecall(StateLayer):
         if not isinstance(state, keras.KerasTensor):
             state = ops.convert_to_tensor(state)
         self._check_state_shape(state.shape)
-        if is_concrete(state) and bool(ops.any(ops.isnan(state))):
-            raise ValueError("The state must not have NaN in it. Received some.")
-        return ops.cast(state, self.variable_dtype)
+        state = ops.cast(state, self._computed_dtype)
+        if is_concrete(state) and not bool(ops.all(ops.isfinite(state))):
+            raise ValueError("The state must be finite. Received NaN or infinite entries.")
+        return state
 
     def _strengths(self, a, h, batch):
         """Each a Python float, or a tensor of rank 0 to 2."""
         own = {"a": self.a, "h": self.h, **self._trained}
         a, h = (
-            _association.checked_strength(name, own[name] if given is None else given, batch, self.variable_dtype)
+            _association.checked_strength(name, own[name] if given is None else given, batch, self._computed_dtype)
             for name, given in (("a", a), ("h", h))
         )
         self._check_h(h)
@@ -266,10 +279,11 @@ class CDAMRecall(StateLayer):
         Returns:
             `(batch, p)`.
         """
-        state, patterns = self._prepare(state), ops.convert_to_tensor(self.patterns)
+        state = self._prepare(state)
         if self.num_patterns > self.block_size:
+            patterns = ops.convert_to_tensor(self.patterns)
             return map_blocks(_association.products, state, patterns, self.block_size) / self.num_neurons
-        return _association.products(state, patterns) / self.num_neurons
+        return _association.products(state, self._read_patterns()) / self.num_neurons
 
     def correlations(self, state):
         """Pearson's correlation of the state with all patterns; 0 where either is the same in all its components.
@@ -296,7 +310,7 @@ class CDAMRecall(StateLayer):
             `(index, correlation)`: rows of `patterns`, int32 `(batch,)`, and the correlations with them, `(batch,)`.
 
         Raises:
-            ValueError: If the state has another shape or NaN in it, or `margin` is not positive.
+            ValueError: If the state has another shape or is not finite, or `margin` is not positive.
 
         Example:
 
@@ -311,11 +325,12 @@ class CDAMRecall(StateLayer):
 
     def _correlator(self):
         """The function of a state that computes its correlations."""
-        patterns, block, standardized = ops.convert_to_tensor(self.patterns), self.block_size, _association.standardized
+        block, standardized = self.block_size, _association.standardized
         if self.num_patterns > block:
+            patterns = ops.convert_to_tensor(self.patterns)
             return lambda state: map_blocks(_correlations, standardized(state), patterns, block)
         # Once, and not in every step.
-        rows = standardized(patterns)
+        rows = standardized(self._read_patterns())
         return lambda state: _association.products(standardized(state), rows)
 
     def energy(self, state, a=None, h=None):
@@ -357,7 +372,7 @@ class CDAMRecall(StateLayer):
         """
         state = self._prepare(state)
         _, states = self._run(state, a, h, num_steps, None, None, lambda state: state)
-        return states
+        return ops.cast(states, self.variable_dtype)
 
     def call(
         self,
@@ -375,6 +390,7 @@ class CDAMRecall(StateLayer):
         state, correlations = self._run(given, a, h, num_steps, tolerance, max_steps, observe)
         if training and self.memory is not None:
             self.memory(given, training=True)
+        state = ops.cast(state, self.variable_dtype)
         return (state, correlations) if return_correlations else state
 
     def _run(self, state, a, h, num_steps, tolerance, max_steps, observe):
@@ -393,7 +409,7 @@ class CDAMRecall(StateLayer):
                 change = self.eta * (retrieve(state, strength_at(a, index), strength_at(h, index)) - state)
                 if tolerance is None:
                     return state + change, moving
-                still = moving & (ops.max(ops.abs(change), axis=-1) >= tolerance)
+                still = moving & (largest(ops.abs(change)) >= tolerance)
                 return ops.where(moving[:, None], state + change, state), still
 
             carried = move() if tolerance is None else _unless(~ops.any(carried[1]), move, carried)
@@ -410,9 +426,10 @@ class CDAMRecall(StateLayer):
 
     def _retrieval(self, hetero):
         """The function of `(state, a, h)` that computes softmax(β σ Ξ) Q - ξ̃."""
-        patterns, beta, mean_scale = ops.convert_to_tensor(self.patterns), self.beta, self.mean_scale
+        beta, mean_scale = self.beta, self.mean_scale
         if self.num_patterns <= self.block_size:
-            return _association.retrieval(patterns, beta, mean_scale, self._edges() if hetero else None)
+            return _association.retrieval(self._read_patterns(), beta, mean_scale, self._edges() if hetero else None)
+        patterns = ops.convert_to_tensor(self.patterns)
         edges = (self.edge_sources, self.edge_targets, self.edge_weights, self.edge_tiles) if hetero else None
         trained = self.train_patterns and self.memory is None
         return _association.block_retrieval(patterns, beta, mean_scale, self.block_size, edges, trained)
@@ -435,7 +452,7 @@ class CDAMRecall(StateLayer):
         steps = self.num_steps if num_steps is None else static_int(num_steps)
         steps = max_steps if steps is None else steps
         shape = (state.shape[0], None if steps is None else steps + 1, self.num_patterns)
-        return result, keras.KerasTensor(shape, dtype=self.variable_dtype)
+        return result, keras.KerasTensor(shape, dtype=self._computed_dtype)
 
     def compute_output_shape(self, state_shape):
         return tuple(state_shape)

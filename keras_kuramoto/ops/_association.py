@@ -13,14 +13,14 @@ from keras import ops
 from keras_kuramoto._backend.precise import largest
 from keras_kuramoto._checks import check_number
 from keras_kuramoto.ops._blocks import softmax_sums
-from keras_kuramoto.ops._range import moderate
+from keras_kuramoto.ops._range import at_least_float32, moderate
 
 # Up to so many memories the matrix M is made in full where it is used.
 FULL_MATRIX = 4096
 
 
-def checked_patterns(patterns):
-    """The NumPy array of patterns `(p, n)` that are given as an array, a list or a tensor."""
+def checked_patterns(patterns, dtype):
+    """The NumPy array of patterns `(p, n)`, given as an array, a list or a tensor, that are to be kept in a dtype."""
     if not isinstance(patterns, np.ndarray):
         try:
             patterns = ops.convert_to_numpy(patterns) if hasattr(patterns, "dtype") else np.asarray(patterns)
@@ -32,8 +32,12 @@ def checked_patterns(patterns):
             f"Received an array of the shape {patterns.shape} and of the dtype {patterns.dtype}."
         )
     # Without a temporary array of their size.
-    if not (math.isfinite(patterns.min()) and math.isfinite(patterns.max())):
-        raise ValueError("`patterns` must be finite. Received NaN or infinite entries.")
+    lowest, highest = float(patterns.min()), float(patterns.max())
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.array([lowest, highest]).astype(dtype)).all():
+            raise ValueError(
+                f"`patterns` must be finite numbers of {dtype}. Received NaN, or entries from {lowest} to {highest}."
+            )
     return patterns
 
 
@@ -106,7 +110,7 @@ def retrieval(patterns, beta, mean_scale, edges=None):
 
 def block_retrieval(patterns, beta, mean_scale, block, edges=None, trained=False):
     """`retrieval` with the patterns read in blocks; edges and `trained` as for `softmax_sums`."""
-    mean = mean_scale / patterns.shape[0] * ops.sum(patterns, axis=0) if mean_scale else 0.0
+    mean = mean_scale / patterns.shape[0] * ops.sum(at_least_float32(patterns), axis=0) if mean_scale else 0.0
 
     def retrieve(state, a, h):
         total, auto, across = softmax_sums(state, patterns, beta, block, edges, trained)
@@ -155,8 +159,8 @@ def energy(m, a, h, beta, edges=None, directed=False):
         if not directed:
             return -(a * (ops.log(own) + own_top) + h * (ops.log(pair) + pair_top)) / beta
         top = ops.where(own_top > pair_top, own_top, pair_top)
-        pair = pair * ops.exp(pair_top - top)
-    total = a * own * ops.exp(own_top - top) + h * pair
+        pair = pair * ops.exp(_below(pair_top, top))
+    total = a * own * ops.exp(_below(own_top, top)) + h * pair
     positive = total > 0
     value = -(ops.log(ops.where(positive, total, ops.ones_like(total))) + top) / beta
     return ops.where(positive, value, ops.full_like(value, math.inf))
@@ -165,5 +169,10 @@ def energy(m, a, h, beta, edges=None, directed=False):
 def _sum_exp(x, weights=None):
     """Σ w exp(x - top) over the last axis, and top, the largest x."""
     top = ops.stop_gradient(largest(x, axis=-1))
-    terms = ops.exp(x - top[..., None])
+    terms = ops.exp(_below(x, top[..., None]))
     return ops.sum(terms if weights is None else terms * weights, axis=-1), top
+
+
+def _below(x, top):
+    """x - top, which is 0 where both are the same infinity."""
+    return ops.where(ops.isinf(top) & (x == top), ops.zeros_like(x), x - top)
