@@ -74,6 +74,13 @@ def test_plain_retrieval_in_three_lines():
     assert not memory.trainable_weights
 
 
+def test_patterns_are_a_copy_of_the_array():
+    patterns = np.eye(3, dtype="float32")
+    layer = CDAMRecall(patterns)
+    patterns[:] = 7.0
+    np.testing.assert_array_equal(to_numpy(layer.patterns), np.eye(3))
+
+
 def test_a_directed_graph_recalls_successors():
     layer = CDAMRecall(np.eye(5), nx.cycle_graph(5, create_using=nx.DiGraph), a=0.0, h=1.0, beta=60.0, eta=1.0)
     states = to_numpy(layer.trajectory(np.eye(5, dtype="float32")[:2], num_steps=4))
