@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 
 
-def check_picture(path, width=300, height=200, colours=20):
+def check_picture(path, width=250, height=200, colours=20):
     """Asserts that a PNG shows something: of at least that size, not blank, with several colours besides black.
 
     Args:
