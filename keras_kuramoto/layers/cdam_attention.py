@@ -4,11 +4,12 @@ import keras
 from keras import ops
 
 from keras_kuramoto._checks import check_number, check_positive
-from keras_kuramoto.ops.memory_graph import MemoryGraph, memory_graph
+from keras_kuramoto.layers.layer import Layer, exactly
+from keras_kuramoto.ops.memory_graph import memory_graph
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class CDAMAttention(keras.layers.Layer):
+class CDAMAttention(Layer):
     """Dot-product attention in which a graph of the keys mixes the values: recall of Eq. 1 with keys and values.
 
         output = softmax(β q Kᵀ) (a V + h M V)
@@ -70,12 +71,8 @@ class CDAMAttention(keras.layers.Layer):
     def build(self, query_shape, value_shape=None, key_shape=None):
         self._check_shapes(query_shape, value_shape or query_shape, key_shape or value_shape or query_shape)
         self._trained = {
-            name: self.add_weight(
-                name=name,
-                shape=(),
-                initializer=lambda shape, dtype=None, value=value: ops.convert_to_tensor(value, dtype=dtype),
-                autocast=False,
-            )
+            # Strengths of the softmax, which is not in half precision under a mixed policy.
+            name: self.add_weight(name=name, shape=(), initializer=exactly(value), autocast=False)
             for name, value, trained in (("a", self.a, self.train_a), ("h", self.h, self.train_h))
             if trained
         }
@@ -160,24 +157,10 @@ class CDAMAttention(keras.layers.Layer):
     def compute_output_shape(self, query_shape, value_shape=None, key_shape=None):
         return (*query_shape[:-1], (value_shape or query_shape)[-1])
 
-    def get_config(self):
-        config = super().get_config()
-        config.update(
-            graph=None if self.graph is None else self.graph.get_config(),
-            a=self.a,
-            h=self.h,
-            beta=self.beta,
-            train_a=self.train_a,
-            train_h=self.train_h,
-        )
-        return config
-
-    @classmethod
-    def from_config(cls, config):
-        config = dict(config)
-        if isinstance(config["graph"], dict):
-            config["graph"] = MemoryGraph.from_config(config["graph"])
-        return cls(**config)
+    def argument(self, name):
+        if name == "graph":
+            return None if self.graph is None else self.graph.get_config()
+        return super().argument(name)
 
 
 def _same(one, other):

@@ -7,10 +7,11 @@ from keras import ops
 from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto._checks import check_whole
 from keras_kuramoto.layers.cdam_recall import CDAMRecall
+from keras_kuramoto.layers.layer import StateLayer, exactly
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
-class FiniteAutomaton(keras.layers.Layer):
+class FiniteAutomaton(StateLayer):
     """A finite automaton whose states and transitions are memories of a `CDAMRecall`: Appendix A.12.
 
     A memory has state neurons and label neurons, which have three quarters and one quarter of a transition's squared
@@ -82,8 +83,7 @@ class FiniteAutomaton(keras.layers.Layer):
         seed=0,
         **kwargs,
     ):
-        # The state stays in the variables' dtype.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.label_attribute = label_attribute
         self.num_steps, self.beta, self.eta, self.seed = num_steps, beta, eta, check_whole("seed", seed, 0)
         self.states, self.labels, self.transitions = _read(graph, states, label_attribute)
@@ -125,11 +125,7 @@ class FiniteAutomaton(keras.layers.Layer):
             name="recall",
         )
         self.label_codes = self.add_weight(
-            name="label_codes",
-            shape=label_codes.shape,
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(label_codes, dtype=dtype),
-            trainable=False,
-            autocast=False,
+            name="label_codes", shape=label_codes.shape, initializer=exactly(label_codes), trainable=False
         )
         self.build((None, memories.shape[1]), (None,))
 
@@ -217,21 +213,13 @@ class FiniteAutomaton(keras.layers.Layer):
     def compute_output_shape(self, state_shape, label_shape):
         return tuple(state_shape)
 
-    def get_config(self):
-        config = super().get_config()
-        named = [[self.states[start], self.labels[label], self.states[end]] for start, label, end in self.transitions]
-        config.update(
-            graph=named,
-            states=list(self.states),
-            label_attribute=self.label_attribute,
-            state_patterns=self.state_patterns,
-            label_patterns=self.label_patterns,
-            num_steps=self.num_steps,
-            beta=self.beta,
-            eta=self.eta,
-            seed=self.seed,
-        )
-        return config
+    def argument(self, name):
+        if name == "graph":
+            names = self.states, self.labels, self.states
+            return [[kind[index] for kind, index in zip(names, triple)] for triple in self.transitions]
+        if name == "states":
+            return list(self.states)
+        return super().argument(name)
 
 
 def _read(graph, states, label_attribute):

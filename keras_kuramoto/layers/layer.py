@@ -117,7 +117,15 @@ def exactly(value):
     >>> exactly([1.0, 2.0])((3, 2), "float64").shape
     (3, 2)
     """
-    return lambda shape, dtype=None: ops.convert_to_tensor(np.broadcast_to(value, shape), dtype=dtype)
+
+    def initializer(shape, dtype=None):
+        array = np.asarray(value)
+        if array.shape != tuple(shape):
+            # A copy: JAX takes a view that can't be written for constant, and shares its memory.
+            array = np.array(np.broadcast_to(array, shape))
+        return ops.convert_to_tensor(array, dtype=dtype)
+
+    return initializer
 
 
 def argument_names(cls):

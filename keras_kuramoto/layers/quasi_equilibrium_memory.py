@@ -184,7 +184,7 @@ class QuasiEquilibriumMemory(Memory):
         state = self.checked_state(state)
         if not is_concrete(state):
             raise ValueError("`is_hyperbolic` needs states that have their values now, outside of compiled functions.")
-        rest, scale = (np.abs(ops.convert_to_numpy(x)).max() for x in (self._drive(state) - state, state))
+        rest, scale = (np.abs(ops.convert_to_numpy(x)).max(initial=0.0) for x in (self._drive(state) - state, state))
         if not rest <= 1e-3 * max(1.0, scale):
             raise ValueError(
                 f"The states must be fixed points. They still move: τ dv/dt has components up to {rest:.2g}. "

@@ -74,7 +74,7 @@ def memory_graph(graph, num_nodes=None, nodes=None, normalize=True):
         graph: A NetworkX graph (directed or not, multigraph, with the edge attribute `weight` or without, with
             self-loops); an adjacency matrix `(p, p)`, NumPy or `scipy.sparse`; a tuple `(rows, columns, weights)` of
             the matrix's nonzero entries, where entries of the same place add up; or a `MemoryGraph`, which is returned
-            as it is. A matrix is that of an undirected graph if it is symmetric.
+            as it is, or its configuration. A matrix is that of an undirected graph if it is symmetric.
         num_nodes: p. Needed for a tuple; elsewhere it is checked.
         nodes: The nodes of a NetworkX graph in the order of the memories. By default node i is memory i where the nodes
             are the integers from 0 to p - 1. Other nodes count in the order of `graph.nodes`, that in which they were
@@ -96,6 +96,8 @@ def memory_graph(graph, num_nodes=None, nodes=None, normalize=True):
 
     Reference: Burns, Semantically-correlated memories in a dense associative model, ICML 2024, Sec. 2.1.
     """
+    if isinstance(graph, dict) and set(graph) == {field.name for field in dataclasses.fields(MemoryGraph)}:
+        graph = MemoryGraph.from_config(graph)
     if isinstance(graph, MemoryGraph):
         return _checked_size(graph, num_nodes)
     if hasattr(graph, "is_directed") and hasattr(graph, "nodes"):

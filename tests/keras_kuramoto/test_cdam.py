@@ -74,6 +74,13 @@ def test_plain_retrieval_in_three_lines():
     assert not memory.trainable_weights
 
 
+def test_patterns_are_a_copy_of_the_array():
+    patterns = np.eye(3, dtype="float32")
+    layer = CDAMRecall(patterns)
+    patterns[:] = 7.0
+    np.testing.assert_array_equal(to_numpy(layer.patterns), np.eye(3))
+
+
 def test_a_directed_graph_recalls_successors():
     layer = CDAMRecall(np.eye(5), nx.cycle_graph(5, create_using=nx.DiGraph), a=0.0, h=1.0, beta=60.0, eta=1.0)
     states = to_numpy(layer.trajectory(np.eye(5, dtype="float32")[:2], num_steps=4))
@@ -151,7 +158,7 @@ def test_sparse_mixing_without_blocks(monkeypatch):
     patterns, state = random_patterns(11, 8), random_patterns(2, 8, seed=1)
     layer = CDAMRecall(patterns, directed_example(), a=0.3, h=0.7, beta=2.0)
     expected = to_numpy(layer(state, num_steps=2))
-    monkeypatch.setattr("keras_kuramoto.layers.cdam_recall._FULL_MATRIX", 1)
+    monkeypatch.setattr("keras_kuramoto.ops._association.FULL_MATRIX", 1)
     np.testing.assert_allclose(to_numpy(layer(state, num_steps=2)), expected, atol=1e-6)
 
 
@@ -321,6 +328,70 @@ def test_the_state_stays_float32_under_mixed_precision(policy):
     np.testing.assert_allclose(to_numpy(result), to_numpy(expected), atol=1e-6)
 
 
+@pytest.mark.parametrize("graph", [None, nx.cycle_graph(4), nx.cycle_graph(4, create_using=nx.DiGraph)])
+@pytest.mark.parametrize("block_size", [2, 100])
+def test_no_states_at_all(block_size, graph):
+    h = 0.0 if graph is None else 0.5
+    layer = CDAMRecall(np.eye(4), graph, h=h, num_steps=3, block_size=block_size)
+    nothing = np.zeros((0, 4), "float32")
+    state, correlations = layer(nothing, return_correlations=True)
+    index, correlation = layer.closest(nothing)
+    assert state.shape == layer(nothing, tolerance=0.1).shape == layer.overlaps(nothing).shape == (0, 4)
+    assert layer(nothing, a=np.zeros(0, "float32")).shape == (0, 4)
+    assert correlations.shape == layer.trajectory(nothing).shape == (0, 4, 4)
+    assert index.shape == correlation.shape == layer.energy(nothing).shape == (0,)
+    assert keras.backend.standardize_dtype(index.dtype) == "int32"
+
+
+@pytest.mark.parametrize("size", [1e20, 3e38, 1e-30])
+@pytest.mark.parametrize("block_size", [2, 100])
+def test_correlations_of_large_and_of_small_numbers(block_size, size):
+    layer = CDAMRecall(np.eye(4), block_size=block_size)
+    index, correlation = layer.closest([[0.0, size, 0.0, 0.0]])
+    assert int(to_numpy(index)[0]) == 1
+    assert float(to_numpy(correlation)[0]) == pytest.approx(1.0, abs=1e-6)
+    patterns = CDAMRecall(np.float32(size) * np.eye(4, dtype="float32"), block_size=block_size)
+    expected = np.where(np.eye(4, dtype=bool), 1.0, -1 / 3)
+    np.testing.assert_allclose(to_numpy(patterns.correlations(np.eye(4))), expected, atol=1e-6)
+
+
+def test_an_energy_beyond_all_numbers_is_infinite():
+    state = np.array([[0.0, 1e20, 0.0, 0.0]], "float32")
+    for graph in (None, nx.cycle_graph(4), nx.cycle_graph(4, create_using=nx.DiGraph)):
+        assert np.isneginf(to_numpy(CDAMRecall(np.eye(4), graph).energy(state))).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("block_size", [2, 100])
+def test_pixels_in_half_precision(block_size, dtype):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 784)).astype("uint8")
+    options = {"a": 0.7, "h": 0.5, "num_steps": 3, "block_size": block_size}
+    half = CDAMRecall(pixels, nx.path_graph(4), dtype=dtype, **options)
+    full = CDAMRecall(pixels, nx.path_graph(4), **options)
+    state, correlations = half(pixels, return_correlations=True)
+    expected, expected_correlations = full(pixels, return_correlations=True)
+    dtypes = [keras.backend.standardize_dtype(x.dtype) for x in (half.patterns, state, half.trajectory(pixels))]
+    assert dtypes == [dtype] * 3
+    # One rounding of the state, and of the graph's weights.
+    rounding = {"float16": 2**-10, "bfloat16": 2**-7}[dtype]
+    np.testing.assert_allclose(
+        to_numpy(ops.cast(state, "float32")), to_numpy(expected), rtol=rounding, atol=256 * rounding
+    )
+    index, correlation = half.closest(pixels)
+    assert to_numpy(index).tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(to_numpy(correlation), 1.0, atol=1e-6)
+    for value, right, tolerance in (
+        (correlations, expected_correlations, rounding),
+        (half.overlaps(pixels), full.overlaps(pixels), 1e-6),
+        (half.energy(pixels), full.energy(pixels), 1e-6),
+    ):
+        assert keras.backend.standardize_dtype(value.dtype) == "float32"
+        np.testing.assert_allclose(to_numpy(value), to_numpy(right), rtol=tolerance, atol=tolerance)
+    inputs = keras.Input((784,))
+    outputs = half(inputs, return_correlations=True)
+    assert [output.dtype for output in outputs] == [dtype, "float32"]
+
+
 class Notebook(keras.layers.Layer):
     """A layer that holds memories, and learns the states it is shown."""
 
@@ -361,6 +432,7 @@ P = np.ones((4, 3))
     [
         (lambda: CDAMRecall(np.ones(3)), "patterns"),
         (lambda: CDAMRecall(np.array([[1.0, np.nan]])), "NaN"),
+        (lambda: CDAMRecall(np.array([[1.0, 1e5]]), dtype="float16"), "float16.*100000"),
         (lambda: CDAMRecall([["a", "b"]]), "patterns"),
         (lambda: CDAMRecall(keras.layers.Dense(2)), "memories"),
         (lambda: CDAMRecall(P, beta=0), "beta"),
@@ -380,6 +452,7 @@ P = np.ones((4, 3))
         (lambda: CDAMRecall(P, ([0.5], [1.0], [1.0])), "integers"),
         (lambda: CDAMRecall(P)(np.ones((2, 4))), r"\(batch, 3\)"),
         (lambda: CDAMRecall(P)(np.full((2, 3), np.nan)), "NaN"),
+        (lambda: CDAMRecall(P).closest(np.full((2, 3), np.inf)), "infinite"),
         (lambda: CDAMRecall(P)(np.ones((2, 3)), a=np.ones(3)), "`a`"),
         (lambda: CDAMRecall(P)(np.ones((2, 3)), h=0.5), "graph"),
         (lambda: CDAMRecall(P)(np.ones((2, 3)), num_steps=np.array([1, 2])), "num_steps"),

@@ -49,8 +49,10 @@ def test_kinds_of_graphs(kind):
     assert result.directed is (kind not in ("multigraph", "matrix"))
     np.testing.assert_array_equal(memory_graph(graph, len(adjacency), normalize=False).matrix(), adjacency)
     assert memory_graph(result) is result
-    copy = MemoryGraph.from_config(json.loads(json.dumps(result.get_config())))
-    np.testing.assert_array_equal(copy.matrix(), result.matrix())
+    config = json.loads(json.dumps(result.get_config()))
+    for copy in (MemoryGraph.from_config(config), memory_graph(config)):
+        np.testing.assert_array_equal(copy.matrix(), result.matrix())
+        assert copy.directed == result.directed
 
 
 def test_nodes_of_networkx_count_in_the_order_in_which_they_were_added():

@@ -6,6 +6,7 @@ import json
 import networkx as nx
 import numpy as np
 import pytest
+from picture_helpers import capture_figures, check_picture, legend, matrices, titles
 
 from training.__main__ import main
 from training.cdam import automaton, communities, miyashita, sequence, simulation
@@ -27,13 +28,20 @@ def prepare(*arguments):
 def results(directory, *arguments):
     """The results of a command line, as JSON gives them back."""
     prepare(*arguments, "--out", directory)()
-    for plot in directory.glob("*.png"):
-        assert plot.read_bytes().startswith(b"\x89PNG")
-    assert list(directory.glob("*.png"))
+    pictures = list(directory.glob("*.png"))
+    assert pictures
+    for picture in pictures:
+        check_picture(picture)
     return json.loads((directory / "results.json").read_text())
 
 
-def test_modes_have_their_reach_and_their_means(tmp_path):
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are saved, by the names of their files."""
+    return capture_figures(monkeypatch)
+
+
+def test_modes_have_their_reach_and_their_means(tmp_path, figures):
     modes = results(tmp_path / "x", "cdam", "modes", "--graphs", "cycle30", "--neurons", 600)["cycle30"]
     auto, narrow, wide, quiet = modes.values()
     assert auto["correlation_with_trigger"] > 0.95
@@ -45,9 +53,19 @@ def test_modes_have_their_reach_and_their_means(tmp_path):
     # a + h = 1 in the first three: (a + h - 1) / 2 for random memories.
     assert max(abs(mode["mean"]) for mode in (auto, narrow, wide)) < 0.01
     assert quiet["mean"] == pytest.approx(-1.25, abs=0.1)
+    figure = figures["modes-cycle30.png"]
+    assert [title.split("\n")[0] for title in titles(figure)] == list(modes)
+    shown = matrices(figure)
+    assert [matrix.shape for matrix in shown] == [(30, 30)] * len(shown)
+    # The last row of heat maps is that of the last step; below it are the graphs, then the mean activities.
+    for matrix, mode in zip(shown[-4:], modes.values()):
+        assert np.diag(matrix).mean() == pytest.approx(mode["correlation_with_trigger"], abs=1e-6)
+    means = [axes for axes in figure.axes if axes.get_xlabel() == "step"]
+    ends = [axes.lines[-1].get_ydata()[-1] for axes in means]
+    assert ends == pytest.approx([mode["mean"] for mode in modes.values()], abs=1e-6)
 
 
-def test_the_clubs_split_is_found(tmp_path):
+def test_the_clubs_split_is_found(tmp_path, figures):
     options = ("--draws", 2, "--a", 1, -0.5, "--h", 0, 1.5)
     alone, wide = results(tmp_path / "x", "cdam", "communities", *options)["strengths"]
     # All but one or two of the 34 members; without hetero-association nothing is known of the graph.
@@ -57,6 +75,12 @@ def test_the_clubs_split_is_found(tmp_path):
     assert alone["attractors"] == [34, 34]
     assert max(wide["attractors"]) < 10
     assert sorted(int(node) for side in wide["split"] for node in side) == list(range(34))
+    figure = figures["communities.png"]
+    assert titles(figure) == [
+        f"a = {row['a']}, h = {row['h']}\nadjusted Rand index {row['rand'][0]:.2f}" for row in (alone, wide)
+    ]
+    for matrix in matrices(figure):
+        np.testing.assert_allclose(np.diag(matrix), np.ones(34), atol=1e-5)
 
 
 def test_communities_of_a_users_graph(tmp_path):
@@ -77,7 +101,7 @@ def test_groups_and_attractors_of_a_matrix():
     assert communities.count_attractors(attractors) == 2
 
 
-def test_range_grows_and_its_variance_is_the_papers(tmp_path):
+def test_range_grows_and_its_variance_is_the_papers(tmp_path, figures):
     result = results(tmp_path / "x", "cdam", "range", "--draws", 1)
     auto, narrow, wide, wider = np.array(result["attractors"]["mean"])
     np.testing.assert_allclose([auto[0], narrow[0], wide[0], wider[0]], 1, atol=1e-4)
@@ -88,6 +112,11 @@ def test_range_grows_and_its_variance_is_the_papers(tmp_path):
     assert result["attractors"]["degrees_of_freedom"] == [3, 4 * 12 * 30 - 4]
     assert 4 < result["attractors"]["f"][0] < 8
     assert result["attractors"]["p"][0] < 0.005 < 0.5 < result["memories"]["p"][0]
+    left, right = figures["range.png"].axes
+    for axes, kind in ((left, "attractors"), (right, "memories")):
+        np.testing.assert_allclose([line.get_ydata() for line in axes.lines], result[kind]["mean"])
+        assert axes.get_title().endswith(f"F = {result[kind]['f'][0]:.2f}")
+    assert len(legend(left)) == 4
 
 
 def test_distances_are_those_of_the_cycle():
@@ -105,7 +134,7 @@ def test_correlations_are_pearsons():
     assert simulation.correlations(np.ones((1, 5)), rng.random((1, 5))) == 0
 
 
-def test_protocols_of_miyashita(tmp_path):
+def test_protocols_of_miyashita(tmp_path, figures):
     result = results(tmp_path / "x", "cdam", "miyashita", "--steps", 4, "--draws", 1, "--a", 0.5)
     rows = {row["protocol"]: row for row in result["protocols"]}
     # The first steps fit as the paper says it fits, whatever is drawn; memories in place of states do not.
@@ -115,6 +144,13 @@ def test_protocols_of_miyashita(tmp_path):
     for row in rows.values():
         assert set(row["r2_by_a"]) == {"0.5", "-2.45"}
         assert 0 <= row["r2"] <= row["best_r2"] + 1e-6 <= 1.001
+    figure = figures["miyashita.png"]
+    left = figure.axes[0]
+    np.testing.assert_array_equal(left.lines[0].get_ydata(), miyashita.MEAN)
+    assert legend(left)[0] == "Miyashita (1988)"
+    assert f"two states after 3 steps: R² = {rows['two states after 3 steps']['r2']:.3f}" in legend(left)
+    (fits,) = matrices(figure)
+    np.testing.assert_allclose(fits, [list(row["r2_by_a"].values()) for row in rows.values()])
 
 
 def test_fit_and_the_neurons_own_correlations():
@@ -126,7 +162,7 @@ def test_fit_and_the_neurons_own_correlations():
     np.testing.assert_allclose(miyashita.over_triggers(wave), np.cos(2 * np.pi * np.arange(7) / 14), atol=1e-12)
 
 
-def test_anti_hebbian_recall_is_complete_where_plain_recall_stalls(tmp_path):
+def test_anti_hebbian_recall_is_complete_where_plain_recall_stalls(tmp_path, figures):
     options = ("--a", 0, 0, -2, "--h", 1, 3, 3)
     result = results(tmp_path / "x", "cdam", "sequence", *options)
     # Frames are much alike, as those of films are.
@@ -138,6 +174,11 @@ def test_anti_hebbian_recall_is_complete_where_plain_recall_stalls(tmp_path):
     assert max(lagging["in_order"], stuck["in_order"]) < 10
     assert max(lagging["recalled"], stuck["recalled"]) < 40
     assert min(lagging["longest_stay"], stuck["longest_stay"]) > 2 * anti_hebbian["longest_stay"]
+    figure = figures["sequence.png"]
+    assert titles(figure)[-1] == "a = -2.0, h = 3.0\n50 of 50 in order"
+    *_, recalled = matrices(figure)
+    # From step to step the frame that is recalled is the same or the next one.
+    assert set(np.diff(recalled.argmax(axis=1))) <= {0, 1, -49}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +242,7 @@ def test_videos_are_read(tmp_path):
     np.testing.assert_allclose(frames[1].mean((0, 1)), [100 / 255, 0, 0], atol=0.03)
 
 
-def test_every_question_to_the_family_is_answered(tmp_path, capsys):
+def test_every_question_to_the_family_is_answered(tmp_path, capsys, figures):
     result = results(tmp_path / "x", "cdam", "automaton", "--ask", "Who is Bart's father's wife?")
     assert result["right"] == result["questions"] == 32
     assert result["known"] == result["known_right"] == 12
@@ -209,6 +250,17 @@ def test_every_question_to_the_family_is_answered(tmp_path, capsys):
     assert result["answers"]["Homer"]["brother"] == "Homer"
     assert result["answer"] == "Marge"
     assert "Bart –father→ Homer –wife→ Marge" in capsys.readouterr().out
+    table = figures["automaton.png"].axes[1]
+    assert table.get_title() == "answers: 32 of 32 right"
+    states, labels = (
+        [tick.get_text() for tick in ticks] for ticks in (table.get_yticklabels(), table.get_xticklabels())
+    )
+    answers = {
+        (states[round(t.get_position()[1])], labels[round(t.get_position()[0])]): t.get_text() for t in table.texts
+    }
+    assert answers["Marge", "husband"] == "Homer"
+    assert answers["Homer", "brother"] == "stays"
+    assert len(answers) == 32
 
 
 def test_questions_at_a_prompt(tmp_path, monkeypatch, capsys):
@@ -250,7 +302,7 @@ def test_questions_are_read_from_either_side(question):
     assert automaton.parse_question(question, ["Bart", "Lisa"], ["father", "sister"]) == ("Bart", ["sister", "father"])
 
 
-def test_autoassociation_by_text_and_by_code(tmp_path, monkeypatch):
+def test_autoassociation_by_text_and_by_code(tmp_path, monkeypatch, figures):
     from training.datasets.images.loading import Images
 
     # Images that share no pixel: plain retrieval is sure of them, and each is as far from each.
@@ -265,11 +317,15 @@ def test_autoassociation_by_text_and_by_code(tmp_path, monkeypatch):
     # trigger all the same.
     assert (text[:, 1] < 0.7).all()
     assert (code[:, 1] > 0.8).all()
+    left, right = figures["autoassociation.png"].axes
+    for axes, right_share in ((left, text), (right, code)):
+        np.testing.assert_allclose([bars[0].get_ydata() for bars in axes.containers], 100 * right_share.T)
+    assert legend(right) == ["a = 1.0, h = 0.0", "a = 0.1, h = 0.9"]
     with pytest.raises(ValueError, match="at most 12"):
         prepare("cdam", "autoassociation", "--data", "mine", "--sizes", 13, "--out", tmp_path / "y")
 
 
-def test_synapses_follow_the_closed_forms(tmp_path):
+def test_synapses_follow_the_closed_forms(tmp_path, figures):
     result = results(tmp_path / "x", "synapses", "--tau", 50, 200, "--steps", 400)
     fast, slow = result["time_scales"]
     assert (fast["steps"], slow["steps"]) == (400, 1600)
@@ -278,6 +334,12 @@ def test_synapses_follow_the_closed_forms(tmp_path):
     assert slow["from_eq_34"] < 0.4 * fast["from_eq_34"]
     assert slow["from_hebbian_limit"] == pytest.approx(slow["expected_from_hebbian_limit"], rel=0.02)
     assert result["hebbian_limit"]["distance"] < 1e-3
+    left, right = figures["synapses.png"].axes
+    assert left.get_title() == "τ = 50"
+    # What was simulated lies on the curves of Eq. 40, the dashed ones.
+    simulated, theory = ([line.get_ydata() for line in left.lines[start::2]] for start in (0, 1))
+    assert np.abs(np.subtract(simulated, theory)).max() == pytest.approx(fast["from_eq_40"], rel=1e-3)
+    assert legend(right) == ["τ = 50", "τ = 200"]
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def _recall(options, memories, graph, triggers):
 
 
 def _plot(options, result, path):
-    from training.cdam import plots
+    from training import plots
 
     figure, axes = plots.figure(1, len(READINGS), width=4.6, height=3.4, sharey=True)
     for column, (reading, values) in enumerate(result["readings"].items()):

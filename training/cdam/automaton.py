@@ -263,7 +263,7 @@ def read_images(folder, states):
 
 
 def _plot(automaton, found, right, path):
-    from training.cdam import plots
+    from training import plots
 
     states, labels = automaton.states, automaton.labels
     figure, axes = plots.figure(1, 2, width=5.6, height=4.6)

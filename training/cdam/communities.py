@@ -170,7 +170,7 @@ def count_attractors(attractors, same=SAME):
 def _plot(graph, rows, shown, path):
     import networkx as nx
 
-    from training.cdam import plots
+    from training import plots
 
     positions = nx.kamada_kawai_layout(graph)
     figure, axes = plots.figure(2, len(rows), width=2.7)

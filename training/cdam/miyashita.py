@@ -201,7 +201,7 @@ def _simulate(options, rng, strengths, graph, beta, noise, mean_scale):
 
 
 def _plot(options, rows, strengths, path):
-    from training.cdam import plots
+    from training import plots
 
     figure, axes = plots.figure(1, 2, width=5.2, height=3.8)
     left, right = axes[0]

@@ -112,7 +112,7 @@ def _figures(a, h, states, recalled, distances):
 def _plot(graph, runs, path):
     import networkx as nx
 
-    from training.cdam import plots
+    from training import plots
 
     cycle = all(degree == 2 for _, degree in graph.degree)
     positions = nx.circular_layout(graph) if cycle else nx.kamada_kawai_layout(graph)

@@ -95,7 +95,7 @@ def run(options, directory):
 
 
 def _plot(options, result, path):
-    from training.cdam import plots
+    from training import plots
 
     figure, axes = plots.figure(1, 2, width=4.6, height=3.4, sharey=True)
     distances = np.arange(options.distances)

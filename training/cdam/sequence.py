@@ -168,7 +168,7 @@ def _longest_stay_allowed(steps, count):
 
 
 def _plot(result, shown, path):
-    from training.cdam import plots
+    from training import plots
 
     figure, axes = plots.figure(1, len(shown), width=1.9, height=4.2, sharey=True)
     for column, (row, recalled) in enumerate(zip(result["strengths"], shown)):

@@ -1,7 +1,8 @@
-"""The figures of the memory experiments. They are drawn without a display."""
+"""The figures of the memory experiments."""
 
 import numpy as np
-from matplotlib.figure import Figure
+
+from training import plots
 
 
 def accuracy_figure(accuracies, labels):
@@ -18,8 +19,7 @@ def accuracy_figure(accuracies, labels):
 
     >>> accuracy_figure({"swap": [0.76, 0.97]}, ["before", "after"]).savefig("accuracy.png")  # doctest: +SKIP
     """
-    figure = Figure(figsize=(2 + 1.4 * len(accuracies), 3.5))
-    axes = figure.subplots()
+    figure, ((axes,),) = plots.figure(1, 1, width=1.2 + 1.4 * len(accuracies), height=3.2)
     width = 0.8 / len(labels)
     for index, label in enumerate(labels):
         places = np.arange(len(accuracies)) + (index - (len(labels) - 1) / 2) * width
@@ -46,8 +46,7 @@ def energy_figure(times, energies):
 
     >>> energy_figure([0, 1], {"": [[2.0, 1.0]]}).savefig("energy.png")  # doctest: +SKIP
     """
-    figure = Figure(figsize=(5, 3.5))
-    axes = figure.subplots()
+    figure, ((axes,),) = plots.figure(1, 1, width=4.2, height=3.2)
     for index, (label, values) in enumerate(energies.items()):
         values = np.asarray(values)
         lines = axes.plot(times, (values - values[:, -1:]).T, color=f"C{index}", linewidth=0.8, alpha=0.7)
@@ -72,10 +71,9 @@ def gram_figure(grams):
 
     >>> gram_figure({"t = 0": np.eye(5)}).savefig("gram.png")  # doctest: +SKIP
     """
-    figure = Figure(figsize=(4 * len(grams) + 0.5, 3.8), layout="constrained")
-    panels = figure.subplots(1, len(grams), squeeze=False)[0]
+    figure, (panels,) = plots.figure(1, len(grams), width=4, height=3.5)
     for axes, (title, gram) in zip(panels, grams.items()):
-        image = axes.imshow(gram, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest")
-        axes.set_title(title)
+        image = plots.heat_map(axes, gram, title)
+        axes.set_aspect("equal")
     figure.colorbar(image, ax=panels, label="μᵢ·μⱼ")
     return figure

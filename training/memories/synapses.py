@@ -158,7 +158,7 @@ def add_command(commands):
 
 
 def _plot(options, rows, curves, path):
-    from training.cdam import plots
+    from training import plots
 
     figure, axes = plots.figure(1, 2, width=4.8, height=3.4)
     left, right = axes[0]

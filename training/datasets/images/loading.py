@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from training.datasets.records import read_split
+
 
 @dataclasses.dataclass(frozen=True)
 class Images:
@@ -34,7 +36,8 @@ def load(name, split, data_dir=None):
         An `Images`.
 
     Raises:
-        ValueError: If the data set or the split is unknown, can't be downloaded, or is not one of grey images.
+        ValueError: If the data set or the split is unknown, can't be downloaded, is damaged on the disk, or is not one
+            of grey images.
 
     Example:
 
@@ -67,7 +70,7 @@ def load(name, split, data_dir=None):
         ) from error
     if split not in builder.info.splits:
         raise ValueError(f"The data set '{name}' has no split '{split}'. It has {', '.join(builder.info.splits)}.")
-    data = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+    data = read_split(builder, split)
     image = data["image"].reshape(data["image"].shape[:3])
     if image.dtype == np.uint8:
         image = image / np.float32(255)

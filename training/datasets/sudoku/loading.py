@@ -1,5 +1,7 @@
 """Reading prepared data sets into memory."""
 
+from training.datasets.records import read_split
+
 
 def load(config, split, data_dir=None):
     """Reads a split of a Sudoku data set into memory, preparing the data set first if that was not done before.
@@ -15,7 +17,7 @@ def load(config, split, data_dir=None):
         Dictionary of int32 arrays: `puzzle` and `solution` `(count, size, size)`, 0 for a blank, `givens` `(count,)`.
 
     Raises:
-        ValueError: if the data set or the split is unknown.
+        ValueError: if the data set or the split is unknown, or damaged on the disk.
 
     Example:
 
@@ -23,8 +25,6 @@ def load(config, split, data_dir=None):
     >>> train["puzzle"].shape
     (9000, 9, 9)
     """
-    import tensorflow_datasets as tfds
-
     from training.datasets.sudoku.builder import Sudoku, SudokuConfig
     from training.datasets.sudoku.published import RrnSudoku, SatnetSudoku
 
@@ -45,4 +45,4 @@ def load(config, split, data_dir=None):
     options = {} if config in published else {"config": config}
     builder = published.get(config, Sudoku)(data_dir=data_dir, **options)
     builder.download_and_prepare()
-    return dict(tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1)))
+    return read_split(builder, split)
