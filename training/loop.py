@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from training import plots
 from training.optimizers import cosine_adam
 from training.strategies import is_chief
 
@@ -446,7 +447,7 @@ class Trainer:
         if self.chief and table:
             self.run.add_result({"step": self.step, "table": table})
             for name, figure in figures.items():
-                figure.savefig(self.run.path / name, bbox_inches="tight")
+                plots.save(figure, self.run.path / name)
             if self.verbose:
                 print(json.dumps(table, indent=1), flush=True)
 

@@ -7,7 +7,7 @@ from keras import ops
 from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto._backend.loop import bounded_loop
 from keras_kuramoto._checks import check_positive
-from keras_kuramoto.layers.layer import StateLayer
+from keras_kuramoto.layers.layer import StateLayer, exactly
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -109,7 +109,9 @@ class SynapticMemory(StateLayer):
         self.memories = self.add_weight(
             name="memories",
             shape=shape,
-            initializer=self.memories_initializer if self._initial_memories is None else self._initial_memories,
+            initializer=self.memories_initializer
+            if self._initial_memories is None
+            else exactly(self._initial_memories),
             trainable=False,
             aggregation="mean",
         )
@@ -123,7 +125,7 @@ class SynapticMemory(StateLayer):
             self.synaptic_bias = self.add_weight(
                 name="bias",
                 shape=shape,
-                initializer=np.broadcast_to(self._bias_values, shape),
+                initializer=exactly(self._bias_values),
                 trainable=False,
             )
 
