@@ -7,7 +7,9 @@ import json
 import math
 
 
-def option(default, text="", *, least=None, above=None, most=None, below=None, choices=None, evaluation=False):
+def option(
+    default, text="", *, least=None, above=None, most=None, below=None, choices=None, evaluation=False, kept=True
+):
     """A field of an `Options` class.
 
     Args:
@@ -20,6 +22,7 @@ def option(default, text="", *, least=None, above=None, most=None, below=None, c
         below: What a number must be below.
         choices: The values that are allowed, if they can be listed.
         evaluation: Whether it concerns the evaluation of a trained model, so that it can be set for that alone.
+        kept: Whether results with another value are other results, which belong in another directory.
 
     Returns:
         A `dataclasses.field`.
@@ -32,7 +35,7 @@ def option(default, text="", *, least=None, above=None, most=None, below=None, c
     >>> Walk(length=-2)
     Traceback (most recent call last):
     ...
-    ValueError: `length` must be a number above 0. Received -2.
+    ValueError: `length` must be a finite number above 0. Received -2.
     """
     bounds = {"at least": least, "above": above, "at most": most, "below": below}
     metadata = {
@@ -40,6 +43,7 @@ def option(default, text="", *, least=None, above=None, most=None, below=None, c
         "bounds": {words: bound for words, bound in bounds.items() if bound is not None},
         "choices": choices,
         "evaluation": evaluation,
+        "kept": kept,
         "default": default,
     }
     return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
@@ -278,7 +282,7 @@ def _wanted(metadata):
     names = {
         bool: ("true or false", "truth values"),
         int: ("an integer", "integers"),
-        float: ("a number", "numbers"),
+        float: ("a finite number", "finite numbers"),
         str: ("a text", "texts"),
         dict: ("a group of entries", "groups of entries"),
     }

@@ -345,9 +345,9 @@ def test_synapses_follow_the_closed_forms(tmp_path, figures):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cdam", "modes", "--beta", "0"], "--beta must be positive"),
+        (["cdam", "modes", "--beta", "0"], "--beta must be a finite number above 0"),
         (["cdam", "modes", "--graphs", "petersen"], "cycle30"),
-        (["cdam", "modes", "--neurons", "1"], "--neurons must be at least 2"),
+        (["cdam", "modes", "--neurons", "1"], "--neurons must be an integer of at least 2"),
         (["cdam", "modes", "--seed", "-1"], "--seed"),
         (["cdam", "modes", "--noise", "nan"], "--noise"),
         (["cdam", "communities", "--a", "1", "--h", "0", "1"], "as many values"),
@@ -355,7 +355,7 @@ def test_synapses_follow_the_closed_forms(tmp_path, figures):
         (["cdam", "communities", "--graph", "nowhere.gml"], "can't be read"),
         (["cdam", "range", "--distances", "30"], "at most 16"),
         (["cdam", "range", "--a", "1", "--h", "0"], "at least two"),
-        (["cdam", "miyashita", "--memories", "6"], "--memories must be at least 7"),
+        (["cdam", "miyashita", "--memories", "6"], "--memories must be an integer of at least 7"),
         (["cdam", "sequence", "--frames", "nowhere"], "no video or folder"),
         (["cdam", "sequence", "--neurons", "99999"], "at most 14400"),
         (["cdam", "automaton", "--graph", "nowhere.csv"], "can't be read"),
@@ -363,7 +363,7 @@ def test_synapses_follow_the_closed_forms(tmp_path, figures):
         (["cdam", "automaton", "--ask", "Who is Maggie?"], "names no label"),
         (["cdam", "automaton", "--ask", "my brother"], "names no state"),
         (["cdam", "automaton", "--ask", "Bart brother Lisa"], "one state"),
-        (["synapses", "--order", "sorted"], "turn or random"),
+        (["synapses", "--order", "sorted"], "one of turn, random"),
         (["synapses", "--memories", "60"], "orthogonal"),
         (["synapses", "--tau", "inf"], "--tau"),
     ],
@@ -432,4 +432,4 @@ def test_the_command_line_answers_and_says_what_is_wrong_in_one_line(tmp_path, c
     assert main(["cdam", "automaton", "--ask", "Who is Maggie?", "--out", str(tmp_path / "y")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["synapses", "--tau", "0", "--out", str(tmp_path / "y")]) == 2
-    assert capsys.readouterr().err == "error: --tau must be at least 1. Received (0.0,).\n"
+    assert capsys.readouterr().err == "error: --tau must be a list of finite numbers of at least 1. Received (0.0,).\n"

@@ -24,9 +24,9 @@ def test_settings_change_numbers_lists_strings_and_groups():
     [
         ("steps", "name=value"),
         ("step=3", "Unknown option 'step'. Did you mean 'steps'"),
-        ("learning_rate=-1", "`learning_rate` must be a number above 0. Received -1"),
-        ("learning_rate=NaN", "a number above 0"),
-        ("learning_rate=fast", "a number above 0. Received 'fast'"),
+        ("learning_rate=-1", "`learning_rate` must be a finite number above 0. Received -1"),
+        ("learning_rate=NaN", "a finite number above 0"),
+        ("learning_rate=fast", "a finite number above 0. Received 'fast'"),
         ("warmup_steps=-5", "`warmup_steps` must be an integer of at least 0"),
         ('test_steps=["a", null]', "`test_steps` must be a list of integers of at least 1"),
         ("test_steps=[]", "a list of integers"),

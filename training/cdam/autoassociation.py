@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from training.cdam.experiment import StrengthOptions, option
+from training.cdam.experiment import StrengthOptions
 from training.cdam.simulation import correlations, with_noise
+from training.options import option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,16 +26,13 @@ class AutoassociationOptions(StrengthOptions):
 
     data: str = option("digits8", "digits8, fashion_mnist, or other grey images of TFDS (default: %(default)s)")
     data_dir: str = option("", "where TensorFlow Datasets keeps its data (default: its own place)")
-    sizes: tuple = option((10, 20, 30, 40, 50, 75, 100, 150, 200, 500), "numbers of memories (default: %(default)s)")
-    trials: int = option(5, "how often images and noise are drawn (default: %(default)s)")
-    steps: int = option(100, "steps of recall (default: %(default)s)")
+    sizes: tuple = option(
+        (10, 20, 30, 40, 50, 75, 100, 150, 200, 500), "numbers of memories (default: %(default)s)", least=2
+    )
+    trials: int = option(5, "how often images and noise are drawn (default: %(default)s)", least=1)
+    steps: int = option(100, "steps of recall (default: %(default)s)", least=1)
     a: tuple = option((1.0, 0.9, 0.5, 0.1, 2.0), "strengths of auto-association (default: %(default)s)")
     h: tuple = option((0.0, 0.1, 0.5, 0.9, -1.0), "strengths of hetero-association, as many (default: %(default)s)")
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check_at_least(2, "sizes")
-        self.check_at_least(1, "trials")
 
 
 #: How a state is scored, and on which graph.

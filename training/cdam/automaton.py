@@ -6,9 +6,10 @@ import re
 
 import numpy as np
 
-from training.cdam.experiment import Options, option
+from training.cdam.experiment import CommandOptions
 from training.cdam.frames import decode_image
 from training.cdam.graphs import read_transitions
+from training.options import option
 
 #: The family tree of Fig. 6, as in Table 2.
 FAMILY = [
@@ -28,7 +29,7 @@ FAMILY = [
 
 
 @dataclasses.dataclass(frozen=True)
-class AutomatonOptions(Options):
+class AutomatonOptions(CommandOptions):
     """Options of the experiment.
 
     Attributes:

@@ -4,9 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from training.cdam.experiment import StrengthOptions, option
+from training.cdam.experiment import StrengthOptions
 from training.cdam.graphs import in_order, read_graph
 from training.cdam.simulation import correlations, random_memories, with_noise
+from training.options import option
 
 #: Attractors that correlate by more than this are counted as one.
 SAME = 0.9
@@ -23,15 +24,10 @@ class CommunitiesOptions(StrengthOptions):
         draws: How often memories and noise are drawn.
     """
 
-    neurons: int = option(1000, "number of neurons (default: %(default)s)")
+    neurons: int = option(1000, "number of neurons (default: %(default)s)", least=2)
     graph: str = option("karate", "karate, barbell, or a file: GraphML, GML, JSON, edge list (default: %(default)s)")
     groups: str = option("", "node attribute of a file's graph with the two groups to compare with")
-    draws: int = option(10, "how often memories and noise are drawn (default: %(default)s)")
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check_at_least(2, "neurons")
-        self.check_at_least(1, "draws")
+    draws: int = option(10, "how often memories and noise are drawn (default: %(default)s)", least=1)
 
 
 def check(options):

@@ -3,51 +3,27 @@
 import dataclasses
 import pathlib
 
+from training.options import Options, option
 from training.runs import RunDirectory, write_json
 
 
-def option(default, text, kept=True):
-    """A field of an options class that is an option of the command line too.
-
-    Args:
-        default: Its value where it is not given: a number, a string, or a tuple of those for several values, or `False`
-            for a switch.
-        text: Its help. `%(default)s` in it is filled in.
-        kept: Whether results with another value are other results, which belong in another directory.
-    """
-    return dataclasses.field(default=default, metadata={"help": text, "kept": kept})
-
-
 @dataclasses.dataclass(frozen=True)
-class Options:
-    """Options that every experiment has.
+class CommandOptions(Options):
+    """Options that every such experiment has, and that its command takes as arguments.
 
     Attributes:
         seed: Seed of all that is random.
     """
 
-    seed: int = option(0, "seed of all that is random (default: %(default)s)")
+    seed: int = option(0, "seed of all that is random (default: %(default)s)", least=0)
 
-    def __post_init__(self):
-        if self.seed < 0:
-            raise ValueError(f"--seed must be at least 0. Received {self.seed}.")
-
-    def check_at_least(self, least, *names):
-        """Raises a `ValueError` that names the first of these options that is below `least` or not finite."""
-        for name in names:
-            value = getattr(self, name)
-            if not all(least <= number < float("inf") for number in (value if isinstance(value, tuple) else (value,))):
-                raise ValueError(f"--{name.replace('_', '-')} must be at least {least}. Received {value}.")
-
-    def check_positive(self, *names):
-        """Raises a `ValueError` that names the first of these options that is not positive and finite."""
-        for name in names:
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"--{name} must be positive. Received {getattr(self, name)}.")
+    @staticmethod
+    def written(name):
+        return f"--{name.replace('_', '-')}"
 
 
 @dataclasses.dataclass(frozen=True)
-class RecallOptions(Options):
+class RecallOptions(CommandOptions):
     """Options of the experiments that run the recall of Eq. 1.
 
     Attributes:
@@ -57,16 +33,10 @@ class RecallOptions(Options):
         noise: c ≥ 0, the amplitude of the noise in the triggers.
     """
 
-    steps: int = option(101, "steps of recall (default: %(default)s)")
-    beta: float = option(1.0, "inverse temperature (default: %(default)s)")
-    eta: float = option(0.1, "size of a step (default: %(default)s)")
-    noise: float = option(1.0, "amplitude of the noise in the triggers (default: %(default)s)")
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check_at_least(1, "steps")
-        self.check_positive("beta", "eta")
-        self.check_at_least(0, "noise")
+    steps: int = option(101, "steps of recall (default: %(default)s)", least=1)
+    beta: float = option(1.0, "inverse temperature (default: %(default)s)", above=0)
+    eta: float = option(0.1, "size of a step (default: %(default)s)", above=0)
+    noise: float = option(1.0, "amplitude of the noise in the triggers (default: %(default)s)", least=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +55,6 @@ class StrengthOptions(RecallOptions):
         super().__post_init__()
         if len(self.a) != len(self.h):
             raise ValueError(f"--a and --h must have as many values. Received {len(self.a)} and {len(self.h)}.")
-        if not all(abs(value) < float("inf") for value in (*self.a, *self.h)):
-            raise ValueError(f"--a and --h must be finite. Received {self.a} and {self.h}.")
 
     @property
     def strengths(self):
@@ -101,8 +69,7 @@ def add_command(commands, experiment, text, options_class, run, check=None):
         commands: What `add_subparsers` returned.
         experiment: The experiment's name, such as `"cdam modes"`, whose last word is the command.
         text: What it does, a line.
-        options_class: Dataclass of the options, whose fields are made by `option`. It raises a `ValueError` for bad
-            ones.
+        options_class: A `CommandOptions`.
         run: Function of the options, the output directory, and what `check` returned, that prints the experiment's
             figures, draws its plots, and returns the result, which becomes `results.json`.
         check: Function of the options that reads what they name before anything is written, and raises a `ValueError`
@@ -115,21 +82,20 @@ def add_command(commands, experiment, text, options_class, run, check=None):
     )
     fields = dataclasses.fields(options_class)
     for field in fields:
-        name = f"--{field.name.replace('_', '-')}"
-        if isinstance(field.default, bool):
-            parser.add_argument(name, action="store_true", help=field.metadata["help"])
+        name, default, text = options_class.written(field.name), field.metadata["default"], field.metadata["help"]
+        if isinstance(default, bool):
+            parser.add_argument(name, action="store_true", help=text)
             continue
-        several = isinstance(field.default, tuple)
-        sample = field.default[0] if several else field.default
+        several = isinstance(default, tuple)
         # Defaults of several values are shown as they are typed.
-        default = " ".join(map(str, field.default)) if several else field.default
+        shown = " ".join(map(str, default)) if several else default
         parser.add_argument(
             name,
-            type=type(sample),
+            type=type(default[0] if several else default),
             nargs="+" if several else None,
-            default=field.default,
+            default=default,
             metavar="VALUE",
-            help=field.metadata["help"].replace("%(default)s", str(default)),
+            help=text.replace("%(default)s", str(shown)),
         )
 
     def prepare(arguments):
@@ -138,7 +104,7 @@ def add_command(commands, experiment, text, options_class, run, check=None):
             **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         )
         directory = RunDirectory(arguments.out)
-        passing = {field.name: field.default for field in fields if not field.metadata["kept"]}
+        passing = {field.name: field.metadata["default"] for field in fields if not field.metadata["kept"]}
         config = {"experiment": experiment, "preset": "", "options": dataclasses.replace(options, **passing)}
         # The same command again gives the same files: it may write over those, and over no others.
         directory.check(config, resume=True)

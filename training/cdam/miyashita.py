@@ -8,8 +8,9 @@ import dataclasses
 
 import numpy as np
 
-from training.cdam.experiment import RecallOptions, option
+from training.cdam.experiment import RecallOptions
 from training.cdam.simulation import by_distance, correlations, random_memories, trajectory, with_noise
+from training.options import option
 
 #: Table 1: correlations between the responses to stimuli at the distances 0 to 6, and their standard errors.
 MEAN = np.array([1, 0.33810, 0.19700, 0.11940, 0.08806, 0.07015, 0.06493])
@@ -29,21 +30,13 @@ class MiyashitaOptions(RecallOptions):
         draws: How often memories and noise are drawn.
     """
 
-    neurons: int = option(1000, "number of neurons (default: %(default)s)")
-    memories: int = option(30, "number of memories in the cycle (default: %(default)s)")
+    neurons: int = option(1000, "number of neurons (default: %(default)s)", least=2)
+    memories: int = option(30, "number of memories in the cycle (default: %(default)s)", least=len(MEAN))
     a: tuple = option(
         (0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.15, -2.3, -2.6, -3.0),
         "strengths of auto-association to try besides -2.45; h is 1 - a (default: %(default)s)",
     )
-    draws: int = option(10, "how often memories and noise are drawn (default: %(default)s)")
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check_at_least(2, "neurons")
-        self.check_at_least(len(MEAN), "memories")
-        self.check_at_least(1, "draws")
-        if not all(abs(value) < float("inf") for value in self.a):
-            raise ValueError(f"--a must be finite. Received {self.a}.")
+    draws: int = option(10, "how often memories and noise are drawn (default: %(default)s)", least=1)
 
 
 def run(options, directory):

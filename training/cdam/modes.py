@@ -4,9 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from training.cdam.experiment import RecallOptions, option
+from training.cdam.experiment import RecallOptions
 from training.cdam.graphs import in_order
 from training.cdam.simulation import correlations, random_memories, trajectory, with_noise
+from training.options import option
 
 #: The modes' strengths a and h.
 MODES = {
@@ -30,15 +31,8 @@ class ModesOptions(RecallOptions):
         graphs: Names of the graphs.
     """
 
-    neurons: int = option(1000, "number of neurons (default: %(default)s)")
-    graphs: tuple = option(GRAPHS, "which graphs (default: %(default)s)")
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check_at_least(2, "neurons")
-        unknown = [name for name in self.graphs if name not in GRAPHS]
-        if unknown:
-            raise ValueError(f"--graphs takes {', '.join(GRAPHS)}. Received '{unknown[0]}'.")
+    neurons: int = option(1000, "number of neurons (default: %(default)s)", least=2)
+    graphs: tuple = option(GRAPHS, "which graphs (default: %(default)s)", choices=GRAPHS)
 
 
 def run(options, directory):

@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from training.cdam.experiment import StrengthOptions, option
+from training.cdam.experiment import StrengthOptions
 from training.cdam.simulation import by_distance, correlations, random_memories, with_noise
+from training.options import option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,16 +20,13 @@ class RangeOptions(StrengthOptions):
         draws: How often memories and noise are drawn.
     """
 
-    neurons: int = option(1000, "number of neurons (default: %(default)s)")
-    memories: int = option(30, "number of memories in the cycle (default: %(default)s)")
-    distances: int = option(12, "how many distances count, from 0 on (default: %(default)s)")
-    draws: int = option(10, "how often memories and noise are drawn (default: %(default)s)")
+    neurons: int = option(1000, "number of neurons (default: %(default)s)", least=2)
+    memories: int = option(30, "number of memories in the cycle (default: %(default)s)", least=3)
+    distances: int = option(12, "how many distances count, from 0 on (default: %(default)s)", least=1)
+    draws: int = option(10, "how often memories and noise are drawn (default: %(default)s)", least=1)
 
     def __post_init__(self):
         super().__post_init__()
-        self.check_at_least(2, "neurons")
-        self.check_at_least(3, "memories")
-        self.check_at_least(1, "distances", "draws")
         if len(self.a) < 2:
             raise ValueError("An analysis of variance compares at least two pairs of --a and --h. Received one.")
         if self.distances > self.memories // 2 + 1:

@@ -4,9 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from training.cdam.experiment import StrengthOptions, option
+from training.cdam.experiment import StrengthOptions
 from training.cdam.frames import moving_scene, read_frames
 from training.cdam.simulation import with_noise
+from training.options import option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,18 +25,12 @@ class SequenceOptions(StrengthOptions):
     """
 
     frames: str = option("", "folder of images, GIF, or video (default: a generated moving scene)")
-    count: int = option(50, "how many frames are memories (default: %(default)s)")
-    every: int = option(1, "take one of so many frames (default: %(default)s)")
-    neurons: int = option(2000, "how many values are drawn of each frame (default: %(default)s)")
-    steps: int = option(200, "steps of recall (default: %(default)s)")
+    count: int = option(50, "how many frames are memories (default: %(default)s)", least=3)
+    every: int = option(1, "take one of so many frames (default: %(default)s)", least=1)
+    neurons: int = option(2000, "how many values are drawn of each frame (default: %(default)s)", least=2)
+    steps: int = option(200, "steps of recall (default: %(default)s)", least=1)
     a: tuple = option((0.0, 0.0, -1.0, -1.0, -2.0, -3.0), "strengths of auto-association (default: %(default)s)")
     h: tuple = option((1.0, 3.0, 3.0, 2.0, 3.0, 4.0), "strengths of hetero-association, as many (default: %(default)s)")
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.check_at_least(2, "neurons")
-        self.check_at_least(3, "count")
-        self.check_at_least(1, "every")
 
 
 def check(options):

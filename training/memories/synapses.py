@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from training.cdam.experiment import Options, option
+from training.cdam.experiment import CommandOptions
 from training.cdam.experiment import add_command as add_experiment
+from training.options import option
 
 
 @dataclasses.dataclass(frozen=True)
-class SynapsesOptions(Options):
+class SynapsesOptions(CommandOptions):
     """Options of the experiment: Appendix B's, where the paper gives them.
 
     Attributes:
@@ -23,24 +24,24 @@ class SynapsesOptions(Options):
     """
 
     neurons: int = option(50, "number of visible neurons (default: %(default)s)")
-    memories: int = option(4, "number of memories (default: %(default)s)")
-    tau: tuple = option((250.0, 500.0, 1000.0), "time scales of the memories, in steps (default: %(default)s)")
-    steps: int = option(2000, "steps for the first time scale, and as many times others (default: %(default)s)")
-    beta: float = option(2.0, "selectivity of the synapses (default: %(default)s)")
-    sigma: float = option(0.4, "noise in the new versions of the memories (default: %(default)s)")
-    order: str = option("turn", "turn or random: how patterns are chosen (default: %(default)s)")
+    memories: int = option(4, "number of memories (default: %(default)s)", least=1)
+    tau: tuple = option((250.0, 500.0, 1000.0), "time scales of the memories, in steps (default: %(default)s)", least=1)
+    steps: int = option(
+        2000, "steps for the first time scale, and as many times others (default: %(default)s)", least=1
+    )
+    beta: float = option(2.0, "selectivity of the synapses (default: %(default)s)", above=0)
+    sigma: float = option(0.4, "noise in the new versions of the memories (default: %(default)s)", above=0)
+    order: str = option(
+        "turn", "turn or random: how patterns are chosen (default: %(default)s)", choices=("turn", "random")
+    )
 
     def __post_init__(self):
         super().__post_init__()
-        self.check_at_least(1, "memories", "tau", "steps")
-        self.check_positive("beta", "sigma")
         if self.memories > self.neurons:
             raise ValueError(
                 "There can't be more orthogonal memories than neurons. "
                 f"Received --memories {self.memories} and --neurons {self.neurons}."
             )
-        if self.order not in ("turn", "random"):
-            raise ValueError(f"--order must be turn or random. Received '{self.order}'.")
 
 
 def run(options, directory):
