@@ -198,7 +198,7 @@ class Trainer:
             # The states of random generators, such as dropout's.
             "seeds": [v.value for v in self.model.non_trainable_variables if id(v) not in weights],
         }
-        self._changed = []
+        self._changed, self._metrics = [], []
         self.checkpoint = tf.train.Checkpoint(**self._state)
         # Every worker takes part in saving, but only the chief's files are kept.
         directory = run.checkpoints if self.chief else run.path / f".worker-{id(self)}"
@@ -228,61 +228,56 @@ class Trainer:
     def _replica_gradients(self, examples, shared):
         """The gradients of the loss of the replica's share of the batch."""
         variables = [v.value for v in self.model.trainable_variables]
-
-        def gradients(examples, shared):
-            with tf.GradientTape() as tape:
-                outputs, penalty, state = self._outputs(examples, shared)
-                loss, metrics = self.experiment.loss(outputs, examples, shared)
-                loss += tf.cast(penalty, loss.dtype)
-            grads = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            # Embeddings give sparse gradients, which strategies and the clipping treat in their own ways.
-            return {"loss": loss, **metrics}, [tf.convert_to_tensor(grad) for grad in grads], state
-
-        return self._jit(gradients)(examples, shared)
+        with tf.GradientTape() as tape:
+            outputs, penalty, state = self._outputs(examples, shared)
+            loss, metrics = self.experiment.loss(outputs, examples, shared)
+            loss += tf.cast(penalty, loss.dtype)
+        grads = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        # Embeddings give sparse gradients, which strategies and the clipping treat in their own ways.
+        return {"loss": loss, **metrics}, [tf.convert_to_tensor(grad) for grad in grads], state
 
     def _whole_batch_gradients(self, examples, shared):
         """The replica's part of the gradients of the loss of the whole batch, such that their mean is the gradient.
 
         The outputs are computed twice: what a compiled function keeps for its gradient can't leave it.
         """
-        variables = [v.value for v in self.model.trainable_variables]
         context = tf.distribute.get_replica_context()
-        replicas = self.strategy.num_replicas_in_sync
-
-        def floats(outputs):
-            return [value for value in tf.nest.flatten(outputs) if value.dtype.is_floating]
 
         def gather(values):
             return tf.nest.map_structure(lambda value: context.all_gather(value, axis=0), values)
 
-        def pull_back(examples, shared, slopes):
-            with tf.GradientTape() as tape:
-                outputs, penalty, state = self._outputs(examples, shared)
-            grads = tape.gradient(
-                [*floats(outputs), penalty],
-                variables,
-                # The mean over the replicas is yet to be taken.
-                output_gradients=[*[replicas * slope for slope in slopes], tf.ones_like(penalty)],
-                unconnected_gradients=tf.UnconnectedGradients.ZERO,
-            )
-            return [tf.convert_to_tensor(grad) for grad in grads], state
-
-        outputs, penalty, _ = self._jit(self._outputs)(examples, shared)
+        outputs, penalty, _ = self._compile(self._outputs)(examples, shared)
         # Every replica has all outputs, and so the same loss; it follows the slopes of those that are its own.
         gathered = gather(outputs)
         with tf.GradientTape() as tape:
-            tape.watch(floats(gathered))
+            tape.watch(_floats(gathered))
             loss, metrics = self.experiment.loss(gathered, gather(examples), shared)
-        slopes = tape.gradient(loss, floats(gathered), unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        size = self.options.batch_size // replicas
+        slopes = tape.gradient(loss, _floats(gathered), unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        size = self.options.batch_size // self.strategy.num_replicas_in_sync
         first = context.replica_id_in_sync_group * size
-        grads, state = self._jit(pull_back)(examples, shared, [slope[first : first + size] for slope in slopes])
+        slopes = [slope[first : first + size] for slope in slopes]
+        grads, state = self._compile(self._pull_back)(examples, shared, slopes)
         return {"loss": loss + tf.cast(penalty, loss.dtype), **metrics}, grads, state
+
+    def _pull_back(self, examples, shared, slopes):
+        """The gradients that belong to slopes of the loss for the outputs, and the state."""
+        variables = [v.value for v in self.model.trainable_variables]
+        with tf.GradientTape() as tape:
+            outputs, penalty, state = self._outputs(examples, shared)
+        # The mean over the replicas is yet to be taken.
+        slopes = [self.strategy.num_replicas_in_sync * slope for slope in slopes]
+        grads = tape.gradient(
+            [*_floats(outputs), penalty],
+            variables,
+            output_gradients=[*slopes, tf.ones_like(penalty)],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return [tf.convert_to_tensor(grad) for grad in grads], state
 
     def _replica_update(self, examples, shared):
         # The share of a single replica is the whole batch.
         apart = self.experiment.whole_batch_loss and self.strategy.num_replicas_in_sync > 1
-        gradients = self._whole_batch_gradients if apart else self._replica_gradients
+        gradients = self._whole_batch_gradients if apart else self._compile(self._replica_gradients)
         metrics, grads, state = gradients(examples, shared)
         context = tf.distribute.get_replica_context()
         # Clipping needs the gradient of the whole batch, and the optimizer will sum over the replicas once more.
@@ -294,13 +289,13 @@ class Trainer:
         self.optimizer.apply([scale * grad for grad in grads], self.model.trainable_variables)
         return {**metrics, "gradient_norm": norm}, state
 
-    def _jit(self, function):
+    def _compile(self, method):
         """Compiles what runs on a replica; not where layers in it sum over the replicas, which XLA's clusters can't.
 
         On one replica neither: random numbers are others in compiled functions, and a run would depend on the strategy.
         """
         meets = any(getattr(layer, "synchronized", False) for layer in self.model._flatten_layers())
-        return function if meets else jit(self.strategy, function)
+        return method if meets else jit(self.strategy, method)
 
     def _assign_state(self, variable, values):
         """Gives a variable the mean of what it is on the replicas, whatever Keras would do; integers are alike."""
@@ -324,14 +319,18 @@ class Trainer:
                 )
             else:
                 self.strategy.extended.update(average.value, lambda a, v: a.assign(v), args=(variable.value,))
-        return metrics
+        self._metrics[:] = metrics
+        return tf.stack([tf.cast(value, tf.float32) for value in metrics.values()])
 
     def _many_updates(self, iterator, count):
-        sums = self._update(next(iterator))
-        for _ in tf.range(count - 1):
-            metrics = self._update(next(iterator))
-            sums = {name: sums[name] + metrics[name] for name in sums}
-        return {name: value / tf.cast(count, value.dtype) for name, value in sums.items()}
+        """The means of the metrics over some updates, in the order of `_metrics`."""
+        # As many as there are metrics, which is known once an update is traced. Tracing another one to know it before
+        # would take as long, and compiling it much longer.
+        sums = tf.zeros([1])
+        for _ in tf.range(count):
+            tf.autograph.experimental.set_loop_options(shape_invariants=[(sums, tf.TensorShape([None]))])
+            sums += self._update(next(iterator))
+        return sums / tf.cast(count, tf.float32)
 
     def _batches(self, start):
         """The experiment's batches, divided among the replicas."""
@@ -414,7 +413,8 @@ class Trainer:
                     bar = keras.utils.Progbar(last - first, unit_name="update")
                 count = min(options.steps_per_call, options.steps - self.step)
                 started = time.perf_counter()
-                metrics = {n: float(v) for n, v in self._compiled(iterator, tf.constant(count)).items()}
+                means = self._compiled(iterator, tf.constant(count)).numpy()
+                metrics = dict(zip(self._metrics, means.tolist()))
                 metrics["step_seconds"] = (time.perf_counter() - started) / count
                 step = self.step
                 for name, value in metrics.items():
@@ -463,6 +463,11 @@ class Trainer:
         self.manager.save(checkpoint_number=self.step)
         if not self.chief:
             tf.io.gfile.rmtree(self.manager.directory)
+
+
+def _floats(values):
+    """The tensors of a nest that can have gradients."""
+    return [value for value in tf.nest.flatten(values) if value.dtype.is_floating]
 
 
 def shuffled_rows(step, count, options):
