@@ -55,8 +55,8 @@ def state_dict(checkpoint, ema=None):
     if not chosen:
         kind, option = ("only averaged", "--no-ema") if ema is False else ("no averaged", "--ema")
         raise ValueError(f"The checkpoint has {kind} weights. Leave out {option}.")
-    chosen = {name: value.detach() for name, value in chosen.items()}
-    weights = {name: (v.float() if v.is_floating_point() else v).numpy() for name, v in chosen.items()}
+    detached = {name: value.detach() for name, value in chosen.items()}
+    weights = {name: (v.float() if v.is_floating_point() else v).numpy() for name, v in detached.items()}
     return weights, chosen is averaged
 
 
