@@ -119,10 +119,8 @@ def exactly(value):
     """
 
     def initializer(shape, dtype=None):
-        array = np.asarray(value)
-        if array.shape != tuple(shape):
-            # A copy: JAX takes a view that can't be written for constant, and shares its memory.
-            array = np.array(np.broadcast_to(array, shape))
+        # A copy: JAX and PyTorch may share an array's memory, which is its owner's to change.
+        array = np.array(np.broadcast_to(value, shape))
         return ops.convert_to_tensor(array, dtype=dtype)
 
     return initializer
