@@ -54,32 +54,20 @@ def answers_in_parts(ask, inputs):
         inputs: Dictionary from names to arrays with the boards as first axis, among them `board`.
 
     Returns:
-        As `check_answers`, in the order of the boards.
+        A list of dictionaries, one for each board, in their order.
 
     Raises:
-        ValueError: As `check_answers`, and what `ask` raises.
+        ValueError: If an output is missing, has another shape, or holds what is no digit.
     """
     answers = []
     for start in range(0, len(inputs["board"]), BOARDS_AT_ONCE):
         part = {name: value[start : start + BOARDS_AT_ONCE] for name, value in inputs.items()}
-        answers += check_answers(ask(part), len(part["board"]), np.shape(part["board"])[-1])
+        answers += _check_answers(ask(part), len(part["board"]), np.shape(part["board"])[-1])
     return answers
 
 
-def check_answers(answers, number, size):
-    """Checks that outputs have the shapes of answers to boards, and gives them one by one.
-
-    Args:
-        answers: Dictionary from names to arrays with the boards as first axis.
-        number: How many boards were asked.
-        size: S.
-
-    Returns:
-        A list of dictionaries, one for each board.
-
-    Raises:
-        ValueError: If an output is missing or has another shape.
-    """
+def _check_answers(answers, number, size):
+    """Checks that outputs have the shapes of answers to so many boards of a size, and gives them one by one."""
     shapes = {"solution": (number, size, size), "probability": (number, size, size)}
     for name, shape in shapes.items():
         found = np.shape(answers[name]) if name in answers else "nothing"
