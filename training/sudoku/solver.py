@@ -86,6 +86,8 @@ class BoardSolver:
             self._runners[boards, together] = BatchRunner(self.strategy, function, boards)
         return self._runners[boards, together]
 
+    # Nothing for AutoGraph, whose conversion takes as long as the tracing.
+    @tf.autograph.experimental.do_not_convert
     def _vote(self, board, seeds, num_samples, together):
         shape = (*board.shape[1:], self.model.channels)
 
