@@ -15,7 +15,7 @@ EPILOG = """examples:
   python -m training sudoku --preset sudoku4_quick
   python -m training sudoku --preset sudoku9_small --set steps=2000 --run-dir runs/short
   python -m training sudoku --preset sudoku9_small --resume
-  python -m training evaluate runs/sudoku9_small --data 9x9_hard --num-steps 128 --votes 100
+  python -m training evaluate runs/sudoku9_small --set test_data=9x9_hard --set test_steps=[128] --set votes=100
   python -m training hopfield_mnist --preset hopfield_digits
   python -m training memory_editing --preset swap_digits --hopfield runs/hopfield_digits
   python -m training cdam sequence --frames frames/
@@ -46,20 +46,18 @@ def _parser():
         command.add_argument("--run-dir", type=pathlib.Path, help="directory of the run (default: runs/PRESET)")
         command.add_argument("--resume", action="store_true", help="go on with the run that the directory holds")
         command.set_defaults(prepare=train.prepare)
-    test = commands.add_parser("evaluate", parents=[common], help="solve boards with a trained Sudoku model")
-    test.add_argument("model", help="run directory, .keras file, or preset that comes with trained weights")
-    test.add_argument("--data", help="data set, or text file of boards (default: the model's test set)")
-    test.add_argument("--num-steps", type=int, nargs="+", help="numbers of Kuramoto steps (default: the model's own)")
-    test.add_argument("--votes", type=int, default=1, help="initial oscillators for each board (default: %(default)s)")
-    test.add_argument(
-        "--energy",
-        choices=("sum", "last"),
-        default="sum",
-        help="vote by the sum of the energies over the steps, or by the last (default: %(default)s)",
+    test = commands.add_parser(
+        "evaluate", parents=[common], help="evaluate a trained model", description="Evaluates a trained model."
     )
-    test.add_argument("--limit", type=int, help="only the first so many boards")
-    test.add_argument("--batch-size", type=int, default=250, help="boards solved at once (default: %(default)s)")
-    test.add_argument("--seed", type=int, default=0, help="seed of the initial oscillators (default: %(default)s)")
+    test.add_argument("model", help="run directory, .keras file, or preset that comes with trained weights")
+    test.add_argument("--preset", help="experiment to evaluate it in, by a preset's name (default: the run's own)")
+    test.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change an option of the evaluation; repeatable",
+    )
     test.set_defaults(prepare=evaluate.prepare)
     idx = commands.add_parser(
         "prepare-idx", parents=[data], help="make a data set from idx files, the format MNIST is published in"

@@ -3,6 +3,8 @@
 import dataclasses
 import importlib
 
+from training.options import unknown
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -45,3 +47,21 @@ EXPERIMENTS = {
         "train threshold units for two tasks, of which the oscillators choose one",
     ),
 }
+
+
+def of_preset(name):
+    """The experiment of a preset: `(Experiment, options)`.
+
+    Args:
+        name: A preset of any experiment.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    known = []
+    for entry in EXPERIMENTS.values():
+        experiment, presets = entry.load()
+        if name in presets:
+            return experiment, presets[name]
+        known += presets
+    raise ValueError(unknown("preset", name, known))

@@ -18,13 +18,19 @@ from training.strategies import is_chief
 
 
 class Experiment:
-    """What the loop asks of an experiment.
+    """What the loop, and the commands that train and evaluate, ask of an experiment.
+
+    A subclass is made from its options and `data_dir`, and has the methods below. What it reads of the data that is
+    only needed for training, it reads in `examples`.
 
     Attributes:
         options: A `LoopOptions`.
+        whole_batch_loss: Whether `loss` must see the whole batch, as one that contrasts examples must, and not a
+            replica's share of it.
     """
 
     options = None
+    whole_batch_loss = False
 
     def build_model(self):
         """A new Keras model with weights that depend on `options.seed` alone."""
@@ -34,22 +40,93 @@ class Experiment:
         """A new Keras optimizer: Adam with a cosine decay, for `AdamOptions`, unless an experiment has another."""
         return cosine_adam(self.options)
 
-    def batches(self, start):
-        """The batches of the updates `start`, `start + 1`, …: an endless `tf.data.Dataset`.
+    # --- data -------------------------------------------------------------------------------------------------------
 
-        Each element is a pair of dictionaries: tensors with a first axis of `options.batch_size` examples, and tensors
-        that all examples share. A batch must depend on its step alone, so that a resumed run sees what it would have
-        seen; that is also what makes every strategy train on the same examples.
+    def examples(self):
+        """The training examples: a dictionary of arrays whose first axes have one length."""
+        raise NotImplementedError
+
+    def batch(self, examples, seed):
+        """What an update takes, from its share of `examples`: `(examples, shared)`.
+
+        Args:
+            examples: Dictionary of tensors: the rows of `examples` that are this batch's.
+            seed: Two integers, other ones for each batch: all that is random must depend on them alone.
+
+        Returns:
+            Two dictionaries: tensors with a first axis of `options.batch_size` examples, and tensors that all examples
+            share.
+        """
+        del seed
+        return examples, {}
+
+    def batches(self, start):
+        """The batches of the updates `start`, `start + 1`, …: an endless `tf.data.Dataset` of what `batch` returns.
+
+        Each epoch shows all of `examples` in a new order. An experiment whose data does not fit into memory has another
+        such data set. A batch must depend on its step alone, so that a resumed run sees what it would have seen; that
+        is also what makes every strategy train on the same examples.
+
+        Raises:
+            ValueError: If there are fewer examples than a batch has.
+        """
+        options = self.options
+        # As tensors outside of the pipeline, which would hold them as constants of its graph.
+        examples = {name: tf.convert_to_tensor(values) for name, values in self.examples().items()}
+        count = len(next(iter(examples.values())))
+        if count < options.batch_size:
+            raise ValueError(
+                f"`batch_size` must be at most the {count} training examples. Received {options.batch_size}."
+            )
+
+        def batch(step):
+            rows = shuffled_rows(step, count, options)
+            seed = tf.stack([tf.constant(options.seed, tf.int64), step])
+            return self.batch({name: tf.gather(values, rows) for name, values in examples.items()}, seed)
+
+        numbers = tf.data.Dataset.counter(start=start, dtype=tf.int64)
+        return numbers.map(batch, num_parallel_calls=1).prefetch(2)
+
+    # --- training ---------------------------------------------------------------------------------------------------
+
+    def outputs(self, model, examples, shared, training):
+        """What the loss needs of the model: a tensor or a nest of tensors, each with the examples on its first axis.
+
+        Runs on each replica, on its share of the batch, compiled by XLA.
+
+        Args:
+            model: The model.
+            examples: The replica's share of what `batch` returns.
+            shared: What all examples share.
+            training: What to call the model with: whether dropout and the like are active.
         """
         raise NotImplementedError
 
-    def loss(self, model, examples, shared):
-        """`(loss, metrics)`: a mean over the examples, and a dictionary of scalars that are such means too."""
+    def loss(self, outputs, examples, shared):
+        """`(loss, metrics)`: a scalar, and a dictionary of scalars.
+
+        Losses that the model's layers add, such as regularizers, are added to it by the loop.
+
+        Args:
+            outputs: What `outputs` returned: for the replica's share of the batch, and the scalars are means over its
+                examples; or, with `whole_batch_loss`, of all replicas, gathered.
+            examples: The examples that these are the outputs for.
+            shared: What all examples share.
+        """
         raise NotImplementedError
 
+    # --- evaluation -------------------------------------------------------------------------------------------------
+
+    def check_model(self, model):
+        """Raises a `ValueError` if a model is none that this experiment can evaluate."""
+
     def evaluate(self, model, strategy):
-        """A dictionary of numbers to report."""
+        """A dictionary of numbers to report, or of such dictionaries for what is only to be kept with the results."""
         raise NotImplementedError
+
+    def summary(self, results):
+        """What `evaluate` returned, as text for a person."""
+        return "\n".join(_lines(results))
 
     def report(self, model, strategy):
         """What a finished run leaves besides its model: `(table, figures)`.
@@ -65,6 +142,16 @@ class Experiment:
         return {}, {}
 
 
+def _lines(results, indent=""):
+    width = max(map(len, results), default=0)
+    for name, value in results.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{name:<{width}}  {value:.4f}"
+
+
 class Trainer:
     """Runs an experiment in a run directory.
 
@@ -75,7 +162,7 @@ class Trainer:
         verbose: Whether to draw a progress bar and print evaluations (the chief only).
 
     Raises:
-        ValueError: If the batch does not divide among the replicas.
+        ValueError: If the batch does not divide among the replicas, or the experiment has no batches of that size.
     """
 
     def __init__(self, experiment, run, strategy, verbose=True):
@@ -88,6 +175,8 @@ class Trainer:
                 f"`batch_size` must be a multiple of the number of replicas, {strategy.num_replicas_in_sync}. "
                 f"Received {options.batch_size}."
             )
+        # What is wrong with the data shows before a run is made.
+        experiment.batches(0)
         with strategy.scope():
             keras.utils.set_random_seed(options.seed)
             self.model = experiment.build_model()
@@ -95,12 +184,16 @@ class Trainer:
             self.average.set_weights(self.model.get_weights())
             self.optimizer = experiment.build_optimizer()
             self.optimizer.build(self.model.trainable_variables)
-        state = {
+        weights = {id(v) for v in self.model.weights}
+        self._state = {
             "model": [v.value for v in self.model.weights],
             "average": [v.value for v in self.average.weights],
             "optimizer": [v.value for v in self.optimizer.variables],
+            # The states of random generators, such as dropout's.
+            "seeds": [v.value for v in self.model.non_trainable_variables if id(v) not in weights],
         }
-        self.checkpoint = tf.train.Checkpoint(**state)
+        self._changed = []
+        self.checkpoint = tf.train.Checkpoint(**self._state)
         # Every worker takes part in saving, but only the chief's files are kept.
         directory = run.checkpoints if self.chief else run.path / f".worker-{id(self)}"
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), options.keep_checkpoints)
@@ -113,26 +206,68 @@ class Trainer:
 
     # --- one update -------------------------------------------------------------------------------------------------
 
-    def _replica_update(self, examples, shared):
+    def _outputs(self, examples, shared):
+        """The outputs, the losses that layers add, and what the model changes by itself: the new values of its state.
+
+        That state, such as statistics of batches, is assigned later: in here replicas can't meet.
+        """
+        variables = self.model.trainable_variables
+        with keras.StatelessScope([(v, v.value) for v in variables], collect_losses=True) as scope:
+            outputs = self.experiment.outputs(self.model, examples, shared, training=True)
+            penalty = tf.add_n([tf.constant(0.0), *[tf.cast(value, tf.float32) for value in self.model.losses]])
+        values = [(v, scope.get_current_value(v)) for v in self.model.non_trainable_variables]
+        self._changed = [variable for variable, value in values if value is not None]
+        return outputs, penalty, [value for _, value in values if value is not None]
+
+    def _replica_gradients(self, examples, shared):
+        """The gradients of the loss of the replica's share of the batch."""
         variables = [v.value for v in self.model.trainable_variables]
 
-        changed = []
-
         def gradients(examples, shared):
-            # What the model changes by itself, such as memories that learn, is assigned outside of the compiled part:
-            # replicas can't meet in there.
-            with keras.StatelessScope() as scope, tf.GradientTape() as tape:
-                loss, metrics = self.experiment.loss(self.model, examples, shared)
+            with tf.GradientTape() as tape:
+                outputs, penalty, state = self._outputs(examples, shared)
+                loss, metrics = self.experiment.loss(outputs, examples, shared)
+                loss += tf.cast(penalty, loss.dtype)
             grads = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            values = [scope.get_current_value(variable) for variable in self.model.non_trainable_variables]
-            changed[:] = [v for v, value in zip(self.model.non_trainable_variables, values) if value is not None]
             # Embeddings give sparse gradients, which strategies and the clipping treat in their own ways.
-            grads = [tf.convert_to_tensor(grad) for grad in grads]
-            return {"loss": loss, **metrics}, grads, [value for value in values if value is not None]
+            return {"loss": loss, **metrics}, [tf.convert_to_tensor(grad) for grad in grads], state
 
-        metrics, grads, values = jit(self.strategy, gradients)(examples, shared)
-        for variable, value in zip(changed, values):
-            variable.assign(value)
+        return self._jit(gradients)(examples, shared)
+
+    def _whole_batch_gradients(self, examples, shared):
+        """The replica's part of the gradients of the loss of the whole batch, such that their mean is the gradient."""
+        variables = [v.value for v in self.model.trainable_variables]
+        context = tf.distribute.get_replica_context()
+        replicas = self.strategy.num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            outputs, penalty, state = self._jit(self._outputs)(examples, shared)
+        flat = tf.nest.flatten(outputs)
+        floats = [index for index, value in enumerate(flat) if value.dtype.is_floating]
+        # Every replica has all outputs, and so the same loss; it follows the slopes of those that are its own.
+        gathered = [context.all_gather(value, axis=0) for value in flat]
+        examples = tf.nest.map_structure(lambda value: context.all_gather(value, axis=0), examples)
+        with tf.GradientTape() as of_loss:
+            of_loss.watch([gathered[index] for index in floats])
+            loss, metrics = self.experiment.loss(tf.nest.pack_sequence_as(outputs, gathered), examples, shared)
+        slopes = of_loss.gradient(
+            loss, [gathered[index] for index in floats], unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        size = tf.shape(gathered[0])[0] // replicas
+        first = context.replica_id_in_sync_group * size
+        grads = tape.gradient(
+            [*[flat[index] for index in floats], penalty],
+            variables,
+            # The mean over the replicas is yet to be taken.
+            output_gradients=[*[replicas * slope[first : first + size] for slope in slopes], tf.ones_like(penalty)],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        loss += tf.cast(penalty, loss.dtype)
+        return {"loss": loss, **metrics}, [tf.convert_to_tensor(grad) for grad in grads], state
+
+    def _replica_update(self, examples, shared):
+        whole = self.experiment.whole_batch_loss
+        gradients = self._whole_batch_gradients if whole else self._replica_gradients
+        metrics, grads, state = gradients(examples, shared)
         context = tf.distribute.get_replica_context()
         # Clipping needs the gradient of the whole batch, and the optimizer will sum over the replicas once more.
         grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, grads)
@@ -141,10 +276,27 @@ class Trainer:
             grads, _ = tf.clip_by_global_norm(grads, self.options.clip_norm, use_norm=norm)
         scale = 1.0 / self.strategy.num_replicas_in_sync
         self.optimizer.apply([scale * grad for grad in grads], self.model.trainable_variables)
-        return {**metrics, "gradient_norm": norm}
+        return {**metrics, "gradient_norm": norm}, state
+
+    def _jit(self, function):
+        """Compiles what runs on a replica; not where layers in it sum over the replicas, which XLA's clusters can't."""
+        meets = any(getattr(layer, "synchronized", False) for layer in self.model._flatten_layers())
+        if meets and self.strategy.num_replicas_in_sync > 1:
+            return function
+        return jit(self.strategy, function)
+
+    def _assign_state(self, variable, values):
+        """Gives a variable the mean of what it is on the replicas, whatever Keras would do; integers are alike."""
+        if variable.value.dtype.is_floating:
+            value = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
+        else:
+            value = self.strategy.experimental_local_results(values)[0]
+        self.strategy.extended.update(variable.value, lambda v, new: v.assign(new), args=(value,))
 
     def _update(self, batch):
-        metrics = self.strategy.run(self._replica_update, args=batch)
+        metrics, state = self.strategy.run(self._replica_update, args=batch)
+        for variable, values in zip(self._changed, state):
+            self._assign_state(variable, values)
         metrics = {n: self.strategy.reduce(tf.distribute.ReduceOp.MEAN, v, axis=None) for n, v in metrics.items()}
         done = tf.cast(self.optimizer.iterations.value, tf.float32)
         momentum = tf.minimum(self.options.average_momentum, (1.0 + done) / (10.0 + done))
@@ -202,15 +354,22 @@ class Trainer:
         latest = tf.train.latest_checkpoint(str(self.run.checkpoints))
         if latest is None:
             return 0
-        shapes = dict(tf.train.list_variables(latest))
-        wanted = {f"model/{i}/.ATTRIBUTES/VARIABLE_VALUE": v.shape for i, v in enumerate(self.model.weights)}
-        saved = {name: tuple(shape) for name, shape in shapes.items() if name.startswith("model/")}
-        if saved != {name: tuple(shape) for name, shape in wanted.items()}:
+        saved = {name: tuple(shape) for name, shape in tf.train.list_variables(latest)}
+        wanted = {
+            f"{group}/{index}/.ATTRIBUTES/VARIABLE_VALUE": tuple(variable.shape)
+            for group, variables in self._state.items()
+            for index, variable in enumerate(variables)
+            # Those that were written before the states of generators were kept have none.
+            if group != "seeds" or any(name.startswith("seeds/") for name in saved)
+        }
+        saved = {name: shape for name, shape in saved.items() if name.split("/")[0] in self._state}
+        if saved != wanted:
             raise ValueError(
-                f"The checkpoint '{latest}' is of another model: it has {len(saved)} weights, this model "
-                f"{len(wanted)}, or they differ in shape. Choose another --run-dir, or the options it was made with."
+                f"The checkpoint '{latest}' is of another model: it has {len(saved)} variables, this model and its "
+                f"optimizer {len(wanted)}, or they differ in shape. Choose another --run-dir, or the options it was "
+                "made with."
             )
-        self.checkpoint.restore(latest).assert_existing_objects_matched()
+        self.checkpoint.restore(latest).expect_partial()
         return self.step
 
     def train(self):
@@ -252,10 +411,11 @@ class Trainer:
                 if ending or step % options.evaluate_every == 0:
                     bar = None
                     results = self.experiment.evaluate(self.average, self.strategy)
-                    for name, value in results.items():
+                    numbers = {name: value for name, value in results.items() if not isinstance(value, dict)}
+                    for name, value in numbers.items():
                         tf.summary.scalar(f"test/{name}", value, step=step)
                     if self.verbose:
-                        print("  " + "  ".join(f"{name} {value:.4f}" for name, value in results.items()), flush=True)
+                        print("  " + "  ".join(f"{name} {value:.4f}" for name, value in numbers.items()), flush=True)
                     if self.chief:
                         self.run.add_result({"step": step, "train": metrics, "test": results})
                     self._write_model()

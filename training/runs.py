@@ -33,14 +33,14 @@ class RunDirectory:
         """Raises a `ValueError` if a run with this configuration can't start here, or with `resume` can't go on.
 
         Args:
-            config: Dictionary with `experiment`, `preset` and `options` (a dataclass).
+            config: Dictionary with `experiment`, `preset` and `options` (an `Options`).
             resume: Whether a run that is there is to go on.
 
         Raises:
             ValueError: If the directory holds another run or other files, or this run without `resume`.
         """
         if self.exists:
-            difference = _difference(self.read_config(), _plain(config))
+            difference = _difference(self.read_config(), config)
             if difference:
                 raise ValueError(
                     f"'{self.path}' holds another run ({difference}). Choose another directory with --run-dir, or give "
@@ -99,8 +99,9 @@ def _difference(present, wanted):
     """What differs, in words, or an empty string."""
     if (present.get("experiment"), present.get("preset")) != (wanted["experiment"], wanted["preset"]):
         return f"{present.get('experiment')} {present.get('preset')}"
-    old, new = present.get("options", {}), wanted["options"]
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            return f"{name} is {old.get(name)!r} there and {new.get(name)!r} here"
+    # Options that did not exist when the run was made are at their defaults.
+    old = dataclasses.asdict(type(wanted["options"]).from_saved(present.get("options", {})))
+    for name, value in dataclasses.asdict(wanted["options"]).items():
+        if old[name] != value:
+            return f"{name} is {old[name]!r} there and {value!r} here"
     return ""

@@ -5,7 +5,8 @@ import pathlib
 import keras
 
 from keras_kuramoto.layers import CDAMRecall, FiniteAutomaton
-from keras_kuramoto.models import MemoryClassifier, SudokuModel
+from keras_kuramoto.models import ConfiguredModel, MemoryClassifier, SudokuModel
+from training.options import unknown
 from training.runs import RunDirectory
 
 MODELS = (SudokuModel, MemoryClassifier)
@@ -41,10 +42,12 @@ def load_model(source):
             raise ValueError(f"'{path}' {state}: it holds no {run.model.name}.")
         path = run.model
     elif not path.exists():
-        if str(source) in SudokuModel.presets:
-            return SudokuModel.from_preset(str(source))
-        presets = ", ".join(SudokuModel.presets)
-        raise ValueError(f"'{source}' is neither a run directory, nor a .keras file, nor a preset ({presets}).")
+        if str(source) in ConfiguredModel.presets:
+            return ConfiguredModel.from_preset(str(source))
+        raise ValueError(
+            f"'{source}' is neither a run directory nor a .keras file. "
+            + unknown("preset", source, ConfiguredModel.presets)
+        )
     try:
         model = keras.saving.load_model(path)
     except Exception as error:

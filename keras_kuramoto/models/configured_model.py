@@ -27,7 +27,7 @@ class ConfiguredModel(keras.Model):
 
     - `make_layers(**arguments)`, a static method: the layers by name. They become attributes of these names;
     - `make_inputs(**arguments)`, a static method: the model's `keras.Input`s by name, in their order;
-    - `forward(…)`: from tensors by these names, and whatever other options, to the outputs.
+    - `compute_outputs(…)`: from tensors by these names, and whatever other options, to the outputs.
 
     The configuration has the arguments, and each layer as it is now: what was changed after the model was made, such as
     a dtype policy by `quantize`, `trainable`, or a solver, is saved and comes back.
@@ -61,7 +61,7 @@ class ConfiguredModel(keras.Model):
     ...     def make_inputs(units):
     ...         return {"x": keras.Input((3,), name="x")}
     ...
-    ...     def forward(self, x, scale=1.0):
+    ...     def compute_outputs(self, x, scale=1.0):
     ...         return scale * self.dense(x)
     >>> Linear(4).run(ops.ones((2, 3)), scale=2.0).shape
     (2, 4)
@@ -75,9 +75,10 @@ class ConfiguredModel(keras.Model):
             made = self.make_layers(**arguments) if layers is None else {n: deserialize(v) for n, v in layers.items()}
             self._layer_names = tuple(made)
             for attribute, layer in made.items():
-                setattr(self, attribute, layer)
+                # PyTorch takes no modules as attributes before the model's `__init__`. The functional model tracks them.
+                object.__setattr__(self, attribute, layer)
             inputs = self.make_inputs(**arguments)
-            outputs = self.forward(**inputs)
+            outputs = self.compute_outputs(**inputs)
         # A model of one input takes it alone, one of several takes a dictionary too.
         single = next(iter(inputs.values())) if len(inputs) == 1 else inputs
         super().__init__(inputs=single, outputs=outputs, name=name)
@@ -98,7 +99,7 @@ class ConfiguredModel(keras.Model):
         """The `keras.Input`s of a model with these arguments, by name. Those after the first may be optional."""
         raise NotImplementedError
 
-    def forward(self, **inputs):
+    def compute_outputs(self, **inputs):
         """The outputs for inputs by name; further arguments are the options of `run`."""
         raise NotImplementedError
 
@@ -109,22 +110,22 @@ class ConfiguredModel(keras.Model):
         # On JAX, `fit` and `predict` come here without `__call__`. The layers take `training` from the call's context.
         inputs = self._structured(inputs)
         inputs = inputs if isinstance(inputs, dict) else {self._input_names[0]: inputs}
-        return self.forward(**inputs, **({} if options is None else vars(options)))
+        return self.compute_outputs(**inputs, **({} if options is None else vars(options)))
 
     def compute_output_spec(self, inputs, training=None, mask=None, options=None):
         return keras.Operation.compute_output_spec(self, self._structured(inputs), training=training, options=options)
 
     def run(self, *inputs, training=False, **options):
-        """The outputs, with options of `forward`.
+        """The outputs, with options of `compute_outputs`.
 
         Args:
             *inputs: The inputs in their order; those that are left out at the end are `None`. They may be given by name
                 too.
             training: Whether dropout and the like are active and statistics are updated.
-            **options: Further arguments of `forward`.
+            **options: Further arguments of `compute_outputs`.
 
         Returns:
-            What `forward` returns.
+            What `compute_outputs` returns.
         """
         given = dict(zip(self._input_names, inputs))
         given |= {name: options.pop(name) for name in self._input_names if name in options}

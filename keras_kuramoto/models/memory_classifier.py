@@ -112,7 +112,7 @@ class HopfieldClassifier(MemoryClassifier):
     def initial_state(self, image):
         return _units(image, self.num_units)
 
-    def forward(self, image):
+    def compute_outputs(self, image):
         return self.memory(self.initial_state(image))[:, -self.num_classes :]
 
 
@@ -189,6 +189,6 @@ class CoupledClassifier(MemoryClassifier):
             mu = ops.einsum("bnd,de->bne", mu, rotation)
         return x, mu
 
-    def forward(self, image, rotation=None, **inputs):
+    def compute_outputs(self, image, rotation=None, **inputs):
         x, _ = self.memory(self.initial_state(image, *inputs.values(), rotation=rotation))
         return x[:, -self.num_classes :]

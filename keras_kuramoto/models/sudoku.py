@@ -195,7 +195,7 @@ class AKOrNSudoku(SudokuModel):
             "head": _head(board_size),
         }
 
-    def forward(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
+    def compute_outputs(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
         c = self.digits(board)
         given = ops.greater(board, 0)
         features, _, *energies = self.network(
@@ -256,7 +256,7 @@ class TransformerSudoku(SudokuModel):
             "head": _head(board_size),
         }
 
-    def forward(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
+    def compute_outputs(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
         if return_energy:
             raise ValueError("This model has no oscillators and so no energy; `return_energy` must be False.")
         x = self.digits(board)

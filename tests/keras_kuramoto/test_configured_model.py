@@ -127,7 +127,7 @@ class DroppingModel(ConfiguredModel):
     def make_inputs(rate):
         return {"x": keras.Input((50,), name="x")}
 
-    def forward(self, x, scale=1.0):
+    def compute_outputs(self, x, scale=1.0):
         return scale * self.dropout(self.norm(x))
 
 

@@ -177,6 +177,7 @@ def test_connectivities_that_say_nothing_of_their_matrix():
             HopfieldMemory(connectivity), KuramotoMemory(), couplings.MultiplicativeCoupling([[0, 1], [2, 3], [4, 5]])
         )
         x, mu = (part.astype("float32") for part in draw_state(rng))
+        memory.build((x.shape, mu.shape))
         dx, _ = evaluate(lambda x, mu, memory=memory: memory.vector_field((x, mu)), x, mu)
         w = to_numpy(connectivity(ops.eye(N)))
         # On three edges the oscillators gate the weights once more.

@@ -63,6 +63,7 @@ def test_a_block_is_its_layers_one_after_another():
     rng = np.random.default_rng(0)
     block = token_block(network=keras.layers.Dense(6), transition=StimuliTransition(keras.layers.Dense(8)))
     x, c = array(rng, 2, 5, 8), array(rng, 2, 5, 8)
+    block.build(x.shape, c.shape)
     after, stimuli, energies = evaluate(lambda x, c: block(x, c, return_energy=True), x, c)
 
     def by_hand(x, c):

@@ -153,7 +153,7 @@ def test_training_learns_and_logs(single):
 
 
 def test_a_checkpoint_of_another_model_is_refused(single, tmp_path):
-    other = tiny.make_trainer(tmp_path / "run", arguments={"channels": 8, "heads": 2})
+    other = tiny.make_trainer(tmp_path / "run", arguments={"channels": 8, "connectivity": {"heads": 2}})
     other.run.checkpoints.mkdir()
     for path in single.run.checkpoints.iterdir():
         (other.run.checkpoints / path.name).write_bytes(path.read_bytes())
@@ -185,10 +185,10 @@ def test_an_epoch_shows_every_board_once(single):
         [np.sort(e["solution"].numpy().reshape(len(e["solution"]), -1), 1) for e, _ in experiment.batches(0).take(8)]
     )
     assert len(seen) == 64  # Symmetries change the boards themselves; their number is that of an epoch.
-    plain = tiny.sudoku.SudokuExperiment(tiny.options(symmetries=False))
+    plain = tiny.TinyExperiment(tiny.options(symmetries=False))
     seen = np.concatenate([e["puzzle"].numpy() for e, _ in plain.batches(8).take(8)])
     order = lambda boards: boards.reshape(64, -1)[np.lexsort(boards.reshape(64, -1).T)]  # noqa: E731
-    np.testing.assert_array_equal(order(seen), order(plain.train["puzzle"]))
+    np.testing.assert_array_equal(order(seen), order(plain.train_boards()["puzzle"]))
 
 
 def test_a_batch_runner_fills_up_and_cuts_the_last_batch():
@@ -226,16 +226,16 @@ def test_a_baseline_without_oscillators_trains_in_the_same_loop(tmp_path):
     trainer = tiny.make_trainer(
         tmp_path / "run",
         model="sudoku9_small_iterative",
-        arguments={"board_size": 4, "channels": 16, "heads": 2, "num_steps": 2},
+        arguments={"board_size": 4, "channels": 16, "attention": {"heads": 2}, "num_steps": 2},
         min_steps=0,
         max_steps=0,
         steps=4,
     )
     before = trainer.model.get_weights()
     results = trainer.train()
-    assert sorted(results) == ["blank_cell_accuracy", "board_accuracy"]
+    assert sorted(results) == ["blank_cell_accuracy", "board_accuracy", "board_accuracy_by_givens"]
     assert any((a != b).any() for a, b in zip(before, trainer.model.get_weights()))
-    with pytest.raises(ValueError, match="no Kuramoto steps"):
+    with pytest.raises(ValueError, match="has no oscillators"):
         tiny.make_trainer(tmp_path / "other", model="sudoku9_small_iterative", arguments={"board_size": 4})
 
 
@@ -244,7 +244,9 @@ def test_training_starts_from_the_weights_of_another_run(single, tmp_path):
     for a, b in zip(trainer.model.get_weights(), single.average.get_weights()):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(ValueError, match="differs from 'sudoku4_quick'"):
-        tiny.make_trainer(tmp_path / "other", start=str(single.run.path), arguments={"channels": 8, "heads": 2})
+        tiny.make_trainer(
+            tmp_path / "other", start=str(single.run.path), arguments={"channels": 8, "connectivity": {"heads": 2}}
+        )
 
 
 def test_a_strategy_that_is_not_there_says_so(monkeypatch):

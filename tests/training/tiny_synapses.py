@@ -30,11 +30,14 @@ class SynapsesExperiment(Experiment):
     def build_model(self):
         return keras.Sequential([keras.Input((6,)), SynapticMemory(STATES[:3] * 0.5, tau=10.0), keras.layers.Dense(1)])
 
-    def batches(self, start):
-        return tf.data.Dataset.from_tensors(({"state": STATES}, {})).repeat()
+    def examples(self):
+        return {"state": STATES}
 
-    def loss(self, model, examples, shared):
-        return tf.reduce_mean(tf.square(model(examples["state"], training=True) - 1.0)), {}
+    def outputs(self, model, examples, shared, training):
+        return model(examples["state"], training=training)
+
+    def loss(self, outputs, examples, shared):
+        return tf.reduce_mean(tf.square(outputs - 1.0)), {}
 
     def evaluate(self, model, strategy):
         return {}

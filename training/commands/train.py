@@ -1,11 +1,11 @@
 """`python -m training EXPERIMENT`."""
 
-import json
+import dataclasses
 import pathlib
 import sys
 
 from training.experiments import EXPERIMENTS
-from training.options import with_settings
+from training.options import unknown, with_settings
 from training.runs import RunDirectory
 
 
@@ -28,11 +28,10 @@ def prepare(options):
     entry = EXPERIMENTS[options.command]
     experiment, presets = entry.load()
     if options.preset not in presets:
-        raise ValueError(f"Unknown preset '{options.preset}'. Known: {', '.join(presets)}.")
+        raise ValueError(unknown("preset", options.preset, presets))
     given = {name: getattr(options, name) for name in entry.arguments}
-    # As JSON, for a directory that is called 7.
-    own = [f"{name}={json.dumps(value)}" for name, value in given.items() if value is not None]
-    settings = with_settings(presets[options.preset], options.set + own)
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = dataclasses.replace(with_settings(presets[options.preset], options.set), **given)
     run = RunDirectory(options.run_dir or pathlib.Path("runs") / options.preset)
     config = {"experiment": options.command, "preset": options.preset, "options": settings}
     run.check(config, options.resume)

@@ -1,15 +1,18 @@
 """What the experiments with classifiers of images share: data, batches, loss, accuracy."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import tensorflow as tf
 
 from keras_kuramoto.solvers import AdaptiveSolver, FixedStepSolver
 from training.datasets.images import load
-from training.loop import BatchRunner, Experiment, shuffled_rows
+from training.loop import BatchRunner, Experiment
 from training.optimizers import decaying_lion
-from training.options import LionOptions
+from training.options import LionOptions, option, unknown
+
+SOLVERS = {"adaptive": AdaptiveSolver, "fixed_step": FixedStepSolver}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,22 +21,28 @@ class ClassifierOptions(LionOptions):
 
     Attributes:
         data: Data set of grey images: `"digits8"`, `"mnist"`, or one made by `python -m training prepare-idx`.
-        solver: Arguments of the `AdaptiveSolver` in place of its own, set as `solver.name=value`; with `num_steps` they
-            are those of a `FixedStepSolver`.
+        solver: The solver: its `name`, `"adaptive"` or `"fixed_step"`, and arguments in place of its own.
         test_images: How many images of a split an evaluation takes, at most.
         test_batch: Images that are evaluated at once.
     """
 
-    data: str = "digits8"
-    solver: dict = dataclasses.field(default_factory=dict)
-    test_images: int = 10_000
-    test_batch: int = 500
+    data: str = option("digits8")
+    solver: dict = option({"name": "adaptive"})
+    test_images: int = option(10_000, least=1, evaluation=True)
+    test_batch: int = option(500, least=1, evaluation=True)
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("test_images", "test_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received {getattr(self, name)}.")
+        if self.solver.get("name") not in SOLVERS:
+            raise ValueError(unknown("solver", self.solver.get("name"), SOLVERS))
+
+    @classmethod
+    def from_saved(cls, saved):
+        solver = saved.get("solver", {})
+        if "name" not in solver:
+            # Until 0.2 the arguments told which one it was.
+            solver = {"name": "fixed_step" if "num_steps" in solver else "adaptive", **solver}
+        return super().from_saved({**saved, "solver": solver})
 
 
 class ClassifierExperiment(Experiment):
@@ -46,18 +55,13 @@ class ClassifierExperiment(Experiment):
         data_dir: Where TensorFlow Datasets keeps its data, its own default if `None`.
 
     Raises:
-        ValueError: If the data set or an argument of the solver is unknown, or a batch is larger than the data set.
+        ValueError: If the data set or an argument of the solver is unknown.
     """
 
     def __init__(self, options, data_dir=None):
         self.options = options
         self.train = load(options.data, "train", data_dir)
         self.test = load(options.data, "test", data_dir)
-        if options.batch_size > len(self.train.label):
-            raise ValueError(
-                f"`batch_size` must be at most the {len(self.train.label)} training images. "
-                f"Received {options.batch_size}."
-            )
         self._runners = {}
 
     def build_optimizer(self):
@@ -65,48 +69,44 @@ class ClassifierExperiment(Experiment):
 
     def solver(self):
         """A new solver, as the options have it."""
-        kind = FixedStepSolver if "num_steps" in self.options.solver else AdaptiveSolver
-        try:
-            return kind(**self.options.solver)
-        except TypeError as error:
-            raise ValueError(f"The solver does not take these arguments: {error}.") from None
+        arguments = dict(self.options.solver)
+        name = arguments.pop("name")
+        kind = SOLVERS[name]
+        known = list(inspect.signature(kind).parameters)
+        for argument in arguments:
+            if argument not in known:
+                raise ValueError(unknown(f"argument of the solver '{name}',", argument, known))
+        return kind(**arguments)
 
-    def example(self, image, label, seed):
-        """`(inputs, labels, shared)` of a batch: what goes into the model by name, what comes out, and other tensors.
+    def examples(self):
+        return {"image": self.train.image, "label": self.train.label}
 
-        Args:
-            image: `(batch, height, width)`.
-            label: `(batch,)`, as in the data set.
-            seed: Two integers, other ones for each batch.
-        """
-        del seed
-        return {"image": image}, label, {}
-
-    def scores(self, model, inputs, shared):
-        """The model's scores for inputs of `example`."""
+    def scores(self, model, examples, shared, training):
+        """The model's scores for examples of `batch`."""
         del shared
-        return model.run(*[inputs[name] for name in model.input_shapes])
+        return model.run(*[examples[name] for name in model.input_shapes], training=training)
 
-    def batches(self, start):
-        options = self.options
-        images, labels = tf.constant(self.train.image), tf.constant(self.train.label)
+    def outputs(self, model, examples, shared, training):
+        return self.scores(model, examples, shared, training)
 
-        def batch(step):
-            rows = shuffled_rows(step, len(self.train.label), options)
-            seed = tf.stack([tf.constant(options.seed, tf.int64), step])
-            inputs, label, shared = self.example(tf.gather(images, rows), tf.gather(labels, rows), seed)
-            return {**inputs, "label": label}, shared
-
-        numbers = tf.data.Dataset.counter(start=start, dtype=tf.int64)
-        return numbers.map(batch, num_parallel_calls=1).prefetch(2)
-
-    def loss(self, model, examples, shared):
-        label = examples["label"]
-        scores = self.scores(model, examples, shared)
+    def loss(self, outputs, examples, shared):
+        label, scores = examples["label"], outputs
         wanted = 2.0 * tf.one_hot(label, scores.shape[-1]) - 1.0
         right = tf.argmax(scores, axis=-1, output_type=tf.int32) == label
         losses = tf.reduce_sum(tf.square(scores - wanted), axis=-1)
         return tf.reduce_mean(losses), {"accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
+
+    def check_model(self, model):
+        wanted = self.build_model()
+        if type(model) is not type(wanted):
+            raise ValueError(
+                f"This experiment's model is a {type(wanted).__name__}. Received a {type(model).__name__}."
+            )
+        if (model.input_shapes, model.num_classes) != (wanted.input_shapes, wanted.num_classes):
+            raise ValueError(
+                f"The model takes {model.input_shapes} and knows {model.num_classes} classes; the data set "
+                f"'{self.options.data}' and the task have {wanted.input_shapes} and {wanted.num_classes}."
+            )
 
     def predict(self, model, strategy, *inputs):
         """The classes that a model finds, -1 where it has no answer: `(count,)`.

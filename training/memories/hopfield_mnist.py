@@ -10,6 +10,7 @@ from keras_kuramoto.models.memory_classifier import HopfieldClassifier
 from training.memories.classifiers import ClassifierExperiment, ClassifierOptions, share
 from training.memories.edits import EDITS
 from training.memories.plots import accuracy_figure, energy_figure
+from training.options import option
 
 # Examples whose energy is drawn.
 _DRAWN = 20
@@ -23,7 +24,7 @@ class HopfieldOptions(ClassifierOptions):
         hidden: Number of units that are neither pixels nor classes.
     """
 
-    hidden: int = 300
+    hidden: int = option(300, least=0)
 
 
 _PAPER = HopfieldOptions(
@@ -31,7 +32,7 @@ _PAPER = HopfieldOptions(
     steps=9000,
     evaluate_every=500,
     checkpoint_every=500,
-    solver={"rtol": 1e-3, "atol": 1e-6, "first_step": 0.01},
+    solver={"name": "adaptive", "rtol": 1e-3, "atol": 1e-6, "first_step": 0.01},
 )
 PRESETS = {
     # Learns in seconds.
@@ -43,7 +44,7 @@ PRESETS = {
         steps_per_call=50,
         evaluate_every=500,
         checkpoint_every=500,
-        solver={"rtol": 1e-2, "atol": 1e-3, "first_step": 0.2},
+        solver={"name": "adaptive", "rtol": 1e-2, "atol": 1e-3, "first_step": 0.2},
     ),
     "hopfield_mnist": _PAPER,
     # 10,000 images of MNIST, prepared under this name by `python -m training prepare-idx --train 8000`.

@@ -17,6 +17,7 @@ from keras_kuramoto.models.memory_classifier import CoupledClassifier, HopfieldC
 from training.memories.classifiers import ClassifierExperiment, ClassifierOptions, share
 from training.memories.edits import EDITS
 from training.memories.plots import accuracy_figure, energy_figure, gram_figure
+from training.options import option
 from training.source import load_model
 
 # Examples whose energy is drawn.
@@ -42,35 +43,19 @@ class EditingOptions(ClassifierOptions):
         cue_mean: The pixel that is encoded as the scalar product 0; the mean of the training images if 0.
     """
 
-    hopfield: str = ""
-    task: str = "swap"
-    neighbours: int = 150
-    rewiring: float = 0.1
-    oscillator_dim: int = 4
-    strength: float = 0.01
-    kappa_k: float = 1.0
-    train_logarithms: bool = False
-    weight_scale: float = 0.05
-    cue_mean: float = 0.0
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.task not in EDITS:
-            raise ValueError(f"`task` must be one of {', '.join(EDITS)}. Received '{self.task}'.")
-        if self.neighbours < 2 or not 0 <= self.rewiring <= 1:
-            raise ValueError(
-                "`neighbours` must be at least 2, and `rewiring` from 0 to 1. "
-                f"Received {self.neighbours} and {self.rewiring}."
-            )
-        if self.oscillator_dim < 2:
-            raise ValueError(f"`oscillator_dim` must be at least 2. Received {self.oscillator_dim}.")
-        if not 0 <= self.cue_mean < 1:
-            raise ValueError(f"`cue_mean` must be from 0 to below 1. Received {self.cue_mean}.")
-        if self.kappa_k <= 0:
-            raise ValueError(f"`kappa_k` must be positive. Received {self.kappa_k}.")
+    hopfield: str = option("", evaluation=True)
+    task: str = option("swap", choices=tuple(EDITS))
+    neighbours: int = option(150, least=2)
+    rewiring: float = option(0.1, least=0, most=1)
+    oscillator_dim: int = option(4, least=2)
+    strength: float = option(0.01)
+    kappa_k: float = option(1.0, above=0)
+    train_logarithms: bool = option(False)
+    weight_scale: float = option(0.05, above=0)
+    cue_mean: float = option(0.0, least=0, below=1)
 
 
-_SOLVER = {"rtol": 1e-3, "atol": 1e-6, "first_step": 0.01}
+_SOLVER = {"name": "adaptive", "rtol": 1e-3, "atol": 1e-6, "first_step": 0.01}
 _PAPER = EditingOptions(data="mnist", steps=9000, evaluate_every=500, checkpoint_every=500, solver=_SOLVER)
 # Few steps of one length, a κ_K that lets the threshold units hardly move the oscillators, and higher learning rates
 # than the paper's: with that the edits are learned in a few hundred updates. With steps of their own, gradients are
@@ -92,7 +77,7 @@ _DIGITS = dataclasses.replace(
     neighbours=60,
     weight_scale=0.1,
     cue_mean=0.5,
-    solver={"num_steps": 12},
+    solver={"name": "fixed_step", "num_steps": 12},
 )
 _MNIST = dataclasses.replace(
     _QUICK,
@@ -103,7 +88,7 @@ _MNIST = dataclasses.replace(
     evaluate_every=300,
     checkpoint_every=100,
     weight_scale=0.06,
-    solver={"num_steps": 8},
+    solver={"name": "fixed_step", "num_steps": 8},
 )
 PRESETS = {}
 for _task in EDITS:
@@ -192,19 +177,21 @@ class EditingExperiment(ClassifierExperiment):
         model.memory.hopfield.set_weights(trained.memory.get_weights())
         return model
 
-    def example(self, image, label, seed):
+    def batch(self, examples, seed):
+        image, label = examples["image"], examples["label"]
         if not self.edit.associative:
             # The same for all of the batch: scalar products, and so the task, don't change.
-            return {"image": image}, self.edit.labels(label, None), {"rotation": _rotation(self.options, seed)}
+            examples = {"image": image, "label": self.edit.labels(label, None)}
+            return examples, {"rotation": _rotation(self.options, seed)}
         digit = tf.random.stateless_uniform(tf.shape(label), seed + 1, 0, 2, tf.int32)
         draw = tf.random.stateless_uniform(tf.shape(label), seed + 2)
         cues = [tf.gather(self.train.image, _pick(rows, draw)) for rows in self._cues["train"]]
         cue = tf.where((digit == 1)[:, None, None], cues[1], cues[0])
-        return {"image": image, "cue": cue}, self.edit.labels(label, digit), {}
+        return {"image": image, "cue": cue, "label": self.edit.labels(label, digit)}, {}
 
-    def scores(self, model, inputs, shared):
-        images = [inputs[name] for name in model.input_shapes]
-        return model.run(*images, **shared)
+    def scores(self, model, examples, shared, training):
+        images = [examples[name] for name in model.input_shapes]
+        return model.run(*images, **shared, training=training)
 
     def evaluate(self, model, strategy):
         return {"accuracy": self._accuracies(self._found(model, strategy, "test"), "test")["edited"]}

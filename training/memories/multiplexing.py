@@ -25,6 +25,7 @@ from keras_kuramoto.models.memory_classifier import CoupledClassifier
 from keras_kuramoto.potentials import SeparablePotential
 from training.memories.classifiers import ClassifierExperiment, ClassifierOptions, share
 from training.memories.plots import accuracy_figure, energy_figure, gram_figure
+from training.options import option
 
 # Examples whose energy is drawn.
 _DRAWN = 20
@@ -44,10 +45,10 @@ class MultiplexingOptions(ClassifierOptions):
             pairs.
     """
 
-    hidden: int = 30
-    oscillator_dim: int = 3
-    kappa_k: float = 1000.0
-    attraction: float = 20.0
+    hidden: int = option(30, least=0)
+    oscillator_dim: int = option(3, least=2)
+    kappa_k: float = option(1000.0, above=0)
+    attraction: float = option(20.0, above=0)
 
 
 PRESETS = {
@@ -59,7 +60,7 @@ PRESETS = {
         steps_per_call=50,
         evaluate_every=200,
         checkpoint_every=200,
-        solver={"num_steps": 12},
+        solver={"name": "fixed_step", "num_steps": 12},
     ),
 }
 
@@ -123,12 +124,13 @@ class MultiplexingExperiment(ClassifierExperiment):
         """The labels of a task, `"A"` or `"B"`."""
         return label if task == "A" else (3 * label + 1) % self.train.classes
 
-    def example(self, image, label, seed):
+    def batch(self, examples, seed):
+        label = examples["label"]
         first = tf.random.stateless_uniform(tf.shape(label), seed + 1) < 0.5
         part = tf.random.stateless_uniform(tf.shape(label), seed + 2)
         a, b = (low + (high - low) * part for low, high in _ALIGNMENTS.values())
         label = tf.where(first, self.labels("A", label), self.labels("B", label))
-        return {"image": image, "alignment": tf.where(first, a, b)}, label, {}
+        return {"image": examples["image"], "alignment": tf.where(first, a, b), "label": label}, {}
 
     def evaluate(self, model, strategy):
         return {f"accuracy_{task}": row[f"task_{task}"] for task, row in self._accuracies(model, strategy).items()}

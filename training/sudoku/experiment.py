@@ -1,15 +1,19 @@
 """The Sudoku experiment of the AKOrN paper, Sec. 6.2 and C.2."""
 
 import dataclasses
+import itertools
 import math
+import pathlib
 
+import numpy as np
 import tensorflow as tf
 
 from keras_kuramoto.models import SudokuModel
-from training.datasets.sudoku import load
+from training.datasets.sudoku import load, solve
 from training.datasets.sudoku.augment import random_symmetry
-from training.loop import Experiment, shuffled_rows
-from training.options import AdamOptions
+from training.datasets.sudoku.files import read_boards
+from training.loop import Experiment
+from training.options import AdamOptions, option
 from training.source import load_model
 from training.sudoku.solver import BoardSolver, score
 
@@ -26,27 +30,46 @@ class SudokuOptions(AdamOptions):
         symmetries: Whether each training board is changed by a random symmetry of Sudoku each time it is seen.
         min_steps: The number of Kuramoto steps of an update is drawn between this and `max_steps`.
         max_steps: See `min_steps`. 0 takes the model's own number for both.
-        test_steps: Numbers of Kuramoto steps to evaluate at.
-        test_boards: How many test boards an evaluation in training takes.
+        test_data: Data set to evaluate on, or a text file of boards, one on each line or drawn; empty for the test
+            boards of `data`.
+        test_steps: Numbers of Kuramoto steps to evaluate at; without effect on a model without oscillators.
+        test_boards: How many boards an evaluation takes, the first ones; 0 for all.
+        votes: Initial oscillators for each board, among which the energy decides.
+        vote_by: What the energy that decides is: `"sum"`, that of all steps (Σₜ Eₜ), or `"last"`.
+        test_batch: Boards that are solved at once, on all replicas.
     """
 
-    data: str = "9x9"
-    model: str = "sudoku9_small"
-    arguments: dict = dataclasses.field(default_factory=dict)
-    start: str = ""
-    symmetries: bool = True
-    min_steps: int = 0
-    max_steps: int = 0
-    test_steps: list = dataclasses.field(default_factory=lambda: [16, 64])
-    test_boards: int = 200
+    data: str = option("9x9")
+    model: str = option("sudoku9_small")
+    arguments: dict = option({})
+    start: str = option("")
+    symmetries: bool = option(True)
+    min_steps: int = option(0, least=0)
+    max_steps: int = option(0, least=0)
+    test_data: str = option("", evaluation=True)
+    test_steps: list = option([16, 64], least=1, evaluation=True)
+    test_boards: int = option(200, least=0, evaluation=True)
+    votes: int = option(1, least=1, evaluation=True)
+    vote_by: str = option("sum", choices=("sum", "last"), evaluation=True)
+    test_batch: int = option(250, least=1, evaluation=True)
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0 <= self.min_steps <= self.max_steps:
+        if self.min_steps > self.max_steps:
             raise ValueError(
-                "`min_steps` must be at least 0 and at most `max_steps`. "
-                f"Received {self.min_steps} and {self.max_steps}."
+                f"`min_steps` must be at most `max_steps`. Received {self.min_steps} and {self.max_steps}."
             )
+
+    @classmethod
+    def from_saved(cls, saved):
+        # Until 0.2 two arguments of a model were not those of its layers.
+        arguments = dict(saved.get("arguments", {}))
+        baseline = saved.get("model", "").endswith(("_iterative", "_transformer"))
+        for name, layer in (("heads", "attention" if baseline else "connectivity"), ("frequency", "natural_frequency")):
+            if name in arguments:
+                value = arguments.pop(name)
+                arguments[layer] = None if value is None else {name: value}
+        return super().from_saved({**saved, "arguments": arguments})
 
 
 PRESETS = {
@@ -109,29 +132,57 @@ class SudokuExperiment(Experiment):
         data_dir: Where TensorFlow Datasets keeps its data, its own default if `None`.
 
     Raises:
-        ValueError: If the data set is unknown, or its boards do not fit the model.
+        ValueError: If the preset, an argument of the model or the data set is unknown, the test boards do not fit the
+            model, or what oscillators have is asked of a model without.
     """
 
     def __init__(self, options, data_dir=None):
-        self.options = options
-        self.train = load(options.data, "train", data_dir)
-        self.test = load(options.data, "test", data_dir)
-        model = self.build_model()
-        size = self.train["puzzle"].shape[1]
-        if model.board_size != size:
+        self.options, self.data_dir = options, data_dir
+        model = self._new_model()
+        self._size, self._channels = model.board_size, model.channels
+        self._own_steps, self._has_energy = model.num_steps, model.has_energy
+        if not self._has_energy:
+            for name, least in (("max_steps", 0), ("votes", 1)):
+                if getattr(options, name) > least:
+                    raise ValueError(f"`{name}` is for AKOrN; the model '{options.model}' has no oscillators.")
+        if options.max_steps and not options.min_steps and options.max_steps < self._own_steps:
             raise ValueError(
-                f"The model '{options.model}' solves boards of size {model.board_size}, and '{options.data}' has "
-                f"boards of size {size}."
+                f"`max_steps` must be at least the model's own {self._own_steps} steps where `min_steps` is 0. "
+                f"Received {options.max_steps}."
             )
-        self._noise_shape = (size, size, model.channels)
-        self._own_steps = model.num_steps
-        self._has_energy = model.has_energy
+        self.test = self._fitting(self.test_boards(), options.test_data or options.data)
         self._solvers = {}
-        if not self._has_energy and options.max_steps:
-            raise ValueError(f"`max_steps` is for AKOrN; the model '{options.model}' has no Kuramoto steps.")
+
+    def train_boards(self):
+        """The boards to train on, a dictionary of `(boards, S, S)` arrays."""
+        return load(self.options.data, "train", self.data_dir)
+
+    def test_boards(self):
+        """The boards to evaluate on, likewise."""
+        name = self.options.test_data or self.options.data
+        if not pathlib.Path(name).is_file():
+            return load(name, "test", self.data_dir)
+        puzzle = read_boards(name)
+        solutions = [solve(board) for board in puzzle]
+        for number, answer in enumerate(solutions, 1):
+            if answer is None:
+                raise ValueError(f"Board {number} of '{name}' has no solution.")
+        return {"puzzle": puzzle, "solution": np.stack(solutions)}
+
+    def _fitting(self, boards, name):
+        size = boards["puzzle"].shape[1]
+        if size != self._size:
+            raise ValueError(
+                f"The model '{self.options.model}' solves boards of size {self._size}, and '{name}' has boards of size "
+                f"{size}."
+            )
+        return boards
+
+    def _new_model(self):
+        return SudokuModel.from_preset(self.options.model, load_weights=False, **self.options.arguments)
 
     def build_model(self):
-        model = SudokuModel.from_preset(self.options.model, load_weights=False, **self.options.arguments)
+        model = self._new_model()
         if self.options.start:
             weights = load_model(self.options.start).get_weights()
             if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:
@@ -139,61 +190,107 @@ class SudokuExperiment(Experiment):
             model.set_weights(weights)
         return model
 
-    def batches(self, start):
-        options = self.options
-        count, box = len(self.train["puzzle"]), math.isqrt(self._noise_shape[0])
-        if count < options.batch_size:
-            raise ValueError(
-                f"`batch_size` must be at most the {count} training boards. Received {options.batch_size}."
-            )
-        puzzles, solutions = tf.constant(self.train["puzzle"]), tf.constant(self.train["solution"])
+    def examples(self):
+        boards = self._fitting(self.train_boards(), self.options.data)
+        return {name: boards[name] for name in ("puzzle", "solution")}
 
-        def batch(step):
-            # Everything random depends on the seed and the step alone.
-            seed = tf.stack([tf.constant(options.seed, tf.int64), step])
-            rows = shuffled_rows(step, count, options)
-            puzzle, solution = tf.gather(puzzles, rows), tf.gather(solutions, rows)
-            if options.symmetries:
-                puzzle, solution = random_symmetry(puzzle, solution, seed, box=box)
-            examples = {"puzzle": puzzle, "solution": solution}
-            shared = {}
-            if self._has_energy:
-                examples["noise"] = tf.random.stateless_normal((options.batch_size, *self._noise_shape), seed + 1)
-                low, high = options.min_steps or self._own_steps, options.max_steps or self._own_steps
-                shared["num_steps"] = tf.random.stateless_uniform((), seed + 2, low, high + 1, tf.int32)
-            return examples, shared
-
-        numbers = tf.data.Dataset.counter(start=start, dtype=tf.int64)
-        return numbers.map(batch, num_parallel_calls=1).prefetch(2)
-
-    def loss(self, model, examples, shared):
-        solution, noise = examples["solution"], examples.get("noise")
-        metrics = {}
+    def batch(self, examples, seed):
+        options, shared = self.options, {}
+        puzzle, solution = examples["puzzle"], examples["solution"]
+        if options.symmetries:
+            puzzle, solution = random_symmetry(puzzle, solution, seed, box=math.isqrt(self._size))
+        examples = {"puzzle": puzzle, "solution": solution}
         if self._has_energy:
-            # A number of steps that never changes is no tensor: what is compiled for it is simpler.
-            steps = shared["num_steps"] if self.options.max_steps else None
-            logits, energies = model.run(
-                examples["puzzle"], noise, steps, return_energy=True, max_steps=self.options.max_steps or None
-            )
-            last = energies[:, -1] if steps is None else tf.gather(energies, steps - 1, axis=1)
-            metrics["energy"] = tf.reduce_mean(last)
-        else:
-            logits = model.run(examples["puzzle"])
+            shape = (options.batch_size, self._size, self._size, self._channels)
+            examples["noise"] = tf.random.stateless_normal(shape, seed + 1)
+            low, high = options.min_steps or self._own_steps, options.max_steps or self._own_steps
+            shared["num_steps"] = tf.random.stateless_uniform((), seed + 2, low, high + 1, tf.int32)
+        return examples, shared
+
+    def outputs(self, model, examples, shared, training):
+        if not self._has_energy:
+            return {"logits": model.run(examples["puzzle"], training=training)}
+        # A number of steps that never changes is no tensor: what is compiled for it is simpler.
+        steps = shared["num_steps"] if self.options.max_steps else None
+        logits, energies = model.run(
+            examples["puzzle"],
+            examples["noise"],
+            num_steps=steps,
+            return_energy=True,
+            max_steps=self.options.max_steps or None,
+            training=training,
+        )
+        last = energies[:, -1] if steps is None else tf.gather(energies, steps - 1, axis=1)
+        return {"logits": logits, "energy": last}
+
+    def loss(self, outputs, examples, shared):
+        logits, solution = outputs["logits"], examples["solution"]
         right = tf.argmax(logits, axis=-1, output_type=tf.int32) + 1 == solution
-        metrics["accuracy"] = tf.reduce_mean(tf.cast(tf.reduce_all(right, axis=(1, 2)), tf.float32))
+        metrics = {"accuracy": tf.reduce_mean(tf.cast(tf.reduce_all(right, axis=(1, 2)), tf.float32))}
+        if "energy" in outputs:
+            metrics["energy"] = tf.reduce_mean(outputs["energy"])
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(solution - 1, logits)
         return tf.reduce_mean(losses), metrics
 
+    def check_model(self, model):
+        if not isinstance(model, SudokuModel):
+            raise ValueError(f"A {type(model).__name__} solves no boards; this experiment's model is a Sudoku model.")
+        if model.board_size != self._size:
+            raise ValueError(
+                f"The model solves boards of size {model.board_size}, and the boards to evaluate on are of size "
+                f"{self._size}."
+            )
+
     def evaluate(self, model, strategy):
-        boards = {name: value[: self.options.test_boards] for name, value in self.test.items()}
-        results = {}
-        for steps in self.options.test_steps if self._has_energy else [None]:
+        """Of each number of steps: shares of boards and of blank cells that are right, and the mean energy.
+
+        And, as a dictionary, the shares of boards by the number of their givens, from those with the fewest on.
+        """
+        options, results = self.options, {}
+        puzzle, solution = [self.test[name][: options.test_boards or None] for name in ("puzzle", "solution")]
+        givens = (puzzle > 0).sum((1, 2))
+        for steps in options.test_steps if model.has_energy else [None]:
             # Kept from one evaluation to the next: compiling takes longer than solving.
             key = (id(model), steps)
             if key not in self._solvers:
-                self._solvers[key] = BoardSolver(model, strategy, steps, batch_size=len(boards["puzzle"]))
-            outcome = self._solvers[key](boards["puzzle"], seed=self.options.seed)
-            scores = score(boards["puzzle"], boards["solution"], outcome["solution"])
+                self._solvers[key] = BoardSolver(model, strategy, steps, options.vote_by, options.test_batch)
+            outcome = self._solvers[key](puzzle, options.votes, options.seed)
+            scores = score(puzzle, solution, outcome["solution"])
+            if "energy" in outcome:
+                scores["energy"] = float(outcome["energy"].mean())
+            right = (outcome["solution"] == solution).all((1, 2))
+            scores[_BY_GIVENS] = {span: float(right[chosen].mean()) for span, chosen in _groups(givens)}
             suffix = "" if steps is None else f"_{steps}_steps"
             results |= {f"{name}{suffix}": value for name, value in scores.items()}
         return results
+
+    def summary(self, results):
+        options = self.options
+        boards = len(self.test["puzzle"][: options.test_boards or None])
+        tables = {name: value for name, value in results.items() if name.startswith(_BY_GIVENS)}
+        lines = [
+            f"{boards} boards of {options.test_data or options.data}, {options.votes} initial oscillators each; boards "
+            "solved, in %, by givens:"
+        ]
+        for name, shares in tables.items():
+            suffix = name.removeprefix(_BY_GIVENS)
+            if len(lines) == 1:
+                header = "".join(f"{span:>8}" for span in shares)
+                lines.append(f"{'steps':>8}{'all':>8}{header}{'energy':>12}")
+            cells = [results[f"board_accuracy{suffix}"], *shares.values()]
+            steps = suffix.removeprefix("_").removesuffix("_steps") or "own"
+            row = "".join(f"{100 * value:8.1f}" for value in cells)
+            lines.append(f"{steps:>8}{row}{results.get(f'energy{suffix}', np.nan):12.1f}")
+        return "\n".join(lines)
+
+
+_BY_GIVENS = "board_accuracy_by_givens"
+
+
+def _groups(givens):
+    """About five groups of boards by their number of givens: how a group is called, and which boards are in it."""
+    edges = np.unique(np.linspace(givens.min(), givens.max() + 1, 6).astype(int))
+    for low, high in itertools.pairwise(edges):
+        chosen = (givens >= low) & (givens < high)
+        if chosen.any():
+            yield str(low) if high == low + 1 else f"{low}-{high - 1}", chosen
