@@ -35,6 +35,7 @@ class AutomatonServer(Server):
 
     Example:
 
+    >>> from keras_kuramoto.layers import FiniteAutomaton
     >>> server = AutomatonServer(FiniteAutomaton([("Bart", "sister", "Lisa"), ("Lisa", "father", "Homer")]))
     >>> bart = server.functions["start"](tf.constant([0]))["state"]
     >>> server.functions["serving_default"](bart, tf.constant([0]))["name"].numpy()

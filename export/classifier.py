@@ -30,7 +30,10 @@ class ClassifierServer(Server):
 
     Example:
 
-    >>> model = HopfieldClassifier((8, 8), num_hidden=16)
+    >>> from keras_kuramoto.layers import HopfieldMemory, SymmetricDenseConnectivity
+    >>> from keras_kuramoto.models import HopfieldClassifier
+    >>> memory = HopfieldMemory(SymmetricDenseConnectivity())
+    >>> model = HopfieldClassifier(memory, (8, 8), num_hidden=16)
     >>> ClassifierServer(model).functions["serving_default"](tf.zeros((1, 8, 8)))["scores"].shape
     TensorShape([1, 10])
     """

@@ -37,6 +37,7 @@ class RecallServer(Server):
 
     Example:
 
+    >>> from keras_kuramoto.layers import CDAMRecall
     >>> server = RecallServer(CDAMRecall(np.eye(3), beta=20.0))
     >>> server.functions["serving_default"](tf.constant([[0.1, 0.9, 0.0]]))["pattern"].numpy()
     array([1], dtype=int32)

@@ -6,7 +6,13 @@ import sys
 
 import numpy as np
 
+from export.serving import MAX_BATCH_SIZE
 from training.datasets.sudoku import format_board, is_valid_board
+
+# How many boards are asked for at once. A server that batches rejects a request of more examples than its
+# max_batch_size ("Task size 64 is larger than maximum input batch size 32"), unless it was told to split large ones
+# (enable_large_batch_splitting, off by default). One of just as many fills a batch, and waits for no other.
+BOARDS_AT_ONCE = MAX_BATCH_SIZE
 
 
 def draw_answer(board, answer):
@@ -40,20 +46,28 @@ def draw_answer(board, answer):
     return "\n".join([*lines, ", ".join(facts)])
 
 
-def check_answers(answers, number, size):
-    """Checks that outputs have the shapes of answers to boards, and gives them one by one.
+def answers_in_parts(ask, inputs):
+    """Answers to any number of boards, asked for in parts of `BOARDS_AT_ONCE` at most.
 
     Args:
-        answers: Dictionary from names to arrays with the boards as first axis.
-        number: How many boards were asked.
-        size: S.
+        ask: Function that gives the outputs for a part of the inputs: dictionaries from names to arrays, both.
+        inputs: Dictionary from names to arrays with the boards as first axis, among them `board`.
 
     Returns:
-        A list of dictionaries, one for each board.
+        A list of dictionaries, one for each board, in their order.
 
     Raises:
-        ValueError: If an output is missing or has another shape.
+        ValueError: If an output is missing, has another shape, or holds what is no digit.
     """
+    answers = []
+    for start in range(0, len(inputs["board"]), BOARDS_AT_ONCE):
+        part = {name: value[start : start + BOARDS_AT_ONCE] for name, value in inputs.items()}
+        answers += _check_answers(ask(part), len(part["board"]), np.shape(part["board"])[-1])
+    return answers
+
+
+def _check_answers(answers, number, size):
+    """Checks that outputs have the shapes of answers to so many boards of a size, and gives them one by one."""
     shapes = {"solution": (number, size, size), "probability": (number, size, size)}
     for name, shape in shapes.items():
         found = np.shape(answers[name]) if name in answers else "nothing"

@@ -7,13 +7,17 @@ import urllib.request
 
 import numpy as np
 
-from export.sudoku.boards import check_answers
+from export.sudoku.boards import answers_in_parts
 
 SIGNATURES = {
     "serving_default": ("board",),
     "solve_steps": ("board", "num_steps"),
     "vote": ("board", "num_steps", "num_samples", "seed"),
 }
+
+
+# A client takes 4 MB by itself; TensorFlow Serving sends and takes what a message can hold.
+_GRPC_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
 
 def request_inputs(boards, signature, num_steps=None, num_samples=None, seed=0):
@@ -51,7 +55,7 @@ def request_inputs(boards, signature, num_steps=None, num_samples=None, seed=0):
 
 
 def solve_by_rest(url, boards, model="sudoku", signature="serving_default", version=None, timeout=60, **numbers):
-    """Solves boards with TensorFlow Serving's REST API.
+    """Solves boards with TensorFlow Serving's REST API: any number of them, at most 32 in a request.
 
     Args:
         url: Such as `"http://localhost:8501"`.
@@ -59,7 +63,7 @@ def solve_by_rest(url, boards, model="sudoku", signature="serving_default", vers
         model: Name of the model on the server.
         signature: Name of the signature.
         version: Version of the model; by default the server's latest.
-        timeout: Seconds.
+        timeout: Seconds for each request.
         **numbers: `num_steps`, `num_samples` and `seed`, as for `request_inputs`.
 
     Returns:
@@ -77,31 +81,38 @@ def solve_by_rest(url, boards, model="sudoku", signature="serving_default", vers
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"The address must look like http://localhost:8501. Received '{url}'.")
     path = f"/v1/models/{model}" + (f"/versions/{version}" if version is not None else "") + ":predict"
-    body = {"signature_name": signature, "inputs": {name: value.tolist() for name, value in inputs.items()}}
-    try:
-        request = urllib.request.Request(
-            url.rstrip("/") + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=timeout) as response:
-            text = response.read()
-    except urllib.error.HTTPError as error:
-        raise ValueError(f"The server at {url} answers: {_server_error(error)}") from None
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        # urllib's errors for a refused connection, an unknown host or a timeout are OSErrors; those for an address that
-        # can't be parsed ValueErrors.
-        reason = getattr(error, "reason", None) or error
-        raise ValueError(f"The server at {url} can't be reached: {reason}.") from None
-    try:
-        outputs = json.loads(text)["outputs"]
-        kinds = {"solution": np.int32, "sample": np.int32}
-        answers = {name: np.asarray(value, kinds.get(name, np.float32)) for name, value in outputs.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"The server at {url} answers with something else than predictions: {text[:80]!r}") from None
-    return check_answers(answers, len(boards), np.shape(boards)[-1])
+
+    def ask(part):
+        body = {"signature_name": signature, "inputs": {name: value.tolist() for name, value in part.items()}}
+        try:
+            request = urllib.request.Request(
+                url.rstrip("/") + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=timeout) as response:
+                text = response.read()
+        except urllib.error.HTTPError as error:
+            raise ValueError(f"The server at {url} answers: {_server_error(error)}") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # urllib's errors for a refused connection, an unknown host or a timeout are OSErrors; those for an address
+            # that can't be parsed ValueErrors.
+            reason = getattr(error, "reason", None) or error
+            raise ValueError(f"The server at {url} can't be reached: {reason}.") from None
+        try:
+            outputs = json.loads(text)["outputs"]
+            kinds = {"solution": np.int32, "sample": np.int32}
+            return {name: np.asarray(value, kinds.get(name, np.float32)) for name, value in outputs.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ValueError(
+                f"The server at {url} answers with something else than predictions: {text[:80]!r}"
+            ) from None
+
+    return answers_in_parts(ask, inputs)
 
 
 def solve_by_grpc(address, boards, model="sudoku", signature="serving_default", version=None, timeout=60, **numbers):
-    """Solves boards with TensorFlow Serving's gRPC API. Needs `grpcio` and `tensorflow-serving-api`.
+    """Solves boards with TensorFlow Serving's gRPC API, as `solve_by_rest` does by the other one.
+
+    Needs the packages `grpcio` and `tensorflow-serving-api`.
 
     Args:
         address: Such as `"localhost:8500"`.
@@ -109,7 +120,7 @@ def solve_by_grpc(address, boards, model="sudoku", signature="serving_default", 
         model: Name of the model on the server.
         signature: Name of the signature.
         version: Version of the model; by default the server's latest.
-        timeout: Seconds.
+        timeout: Seconds for each request.
         **numbers: `num_steps`, `num_samples` and `seed`, as for `request_inputs`.
 
     Returns:
@@ -128,18 +139,21 @@ def solve_by_grpc(address, boards, model="sudoku", signature="serving_default", 
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-    request = predict_request(model, signature, inputs)
-    if version is not None:
-        request.model_spec.version.value = version
+    def ask(part):
+        request = predict_request(model, signature, part)
+        if version is not None:
+            request.model_spec.version.value = version
+        response = service.Predict(request, timeout=timeout)
+        return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
+
     try:
-        with grpc.insecure_channel(address) as channel:
-            response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=timeout)
+        with grpc.insecure_channel(address, _GRPC_OPTIONS) as channel:
+            service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            return answers_in_parts(ask, inputs)
     except grpc.RpcError as error:
         if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             raise ValueError(f"The server at {address} can't be reached: {one_line(error.details())}.") from None
         raise ValueError(f"The server at {address} answers: {error.code().name}, {one_line(error.details())}") from None
-    answers = {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
-    return check_answers(answers, len(boards), np.shape(boards)[-1])
 
 
 def one_line(message):

@@ -83,6 +83,7 @@ class SudokuServer(Server):
 
     Example:
 
+    >>> from keras_kuramoto.models import SudokuModel
     >>> server = SudokuServer(SudokuModel.from_preset("sudoku4_quick", load_weights=False))
     >>> server.functions["solve_steps"](tf.zeros((1, 4, 4), tf.int32), tf.constant([32]))["solution"].shape
     TensorShape([1, 4, 4])

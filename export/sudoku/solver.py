@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from export.sudoku.boards import check_answers
+from export.sudoku.boards import answers_in_parts
 from export.sudoku.client import one_line, request_inputs
 from export.versions import latest_version, read_description
 
@@ -26,7 +26,7 @@ def solve(directory, boards, num_steps=None, votes=None, seed=0):
 
     Example:
 
-    >>> solve("served/sudoku", boards, num_steps=128, votes=10)[0]["solution"].shape
+    >>> solve("served/sudoku", boards, num_steps=128, votes=10)[0]["solution"].shape  # doctest: +SKIP
     (9, 9)
     """
     version = latest_version(directory)
@@ -49,9 +49,13 @@ def solve(directory, boards, num_steps=None, votes=None, seed=0):
 
     import tensorflow as tf
 
+    function = tf.saved_model.load(str(version)).signatures[signature]
+
+    def ask(part):
+        outputs = function(**{name: tf.constant(value) for name, value in part.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
     try:
-        function = tf.saved_model.load(str(version)).signatures[signature]
-        outputs = function(**{name: tf.constant(value) for name, value in inputs.items()})
+        return answers_in_parts(ask, inputs)
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(one_line(error)) from None
-    return check_answers({name: value.numpy() for name, value in outputs.items()}, len(boards), size)

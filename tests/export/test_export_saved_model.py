@@ -202,7 +202,9 @@ def test_sources(model, model_file, tmp_path):
         load_model(run)
     (run / "model.keras").write_bytes(model_file.read_bytes())
     assert load_model(run).board_size == 4
-    with pytest.raises(ValueError, match=r"nor a preset \(sudoku4_quick, "):
+    with pytest.raises(
+        ValueError, match=r"neither a run directory nor a .keras file. Unknown preset .*sudoku4_quick, "
+    ):
         load_model("sudoku5")
     with pytest.raises(ValueError, match="No trained weights"):
         load_model("sudoku9_paper_transformer")

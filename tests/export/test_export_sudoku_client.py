@@ -11,6 +11,7 @@ from export_helpers import assert_answers
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from export.__main__ import main
+from export.serving import MAX_BATCH_SIZE
 from export.sudoku.client import one_line, request_inputs, solve_by_grpc, solve_by_rest
 
 
@@ -55,7 +56,7 @@ def rest(served):
 @pytest.fixture
 def grpc_server(served):
     class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-        requests = []  # noqa: RUF012
+        requests, answer, sent = [], staticmethod(served), []
 
         def Predict(self, request, context):  # noqa: N802
             self.requests.append(request)
@@ -63,12 +64,13 @@ def grpc_server(served):
                 context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found: {request.model_spec.name}")
             inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
             try:
-                outputs = served(request.model_spec.signature_name, **inputs)
+                outputs = self.answer(request.model_spec.signature_name, **inputs)
             except tf.errors.InvalidArgumentError as error:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             response = predict_pb2.PredictResponse()
             for name, value in outputs.items():
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+            self.sent.append(response.ByteSize())
             return response
 
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
@@ -98,6 +100,57 @@ def test_both_clients_get_the_models_answers(rest, grpc_server, served, boards, 
     # One number for each board: a server that batches needs it.
     assert all(np.shape(value)[0] == 5 for value in body["inputs"].values())
     assert grpc_server.requests[-1].model_spec.signature_name == signature
+
+
+def turned(signature, board):
+    """Stands in for a model: each board turned upside down, and the sum of its digits for an energy."""
+    board = np.asarray(board)
+    return {
+        "solution": board[:, ::-1].astype(np.int32),
+        "probability": np.ones(board.shape, np.float32),
+        "energy": board.sum((1, 2)).astype(np.float32),
+    }
+
+
+def test_thousands_of_boards_come_back_in_their_order(rest, grpc_server):
+    boards = np.random.default_rng(0).integers(0, 5, (7000, 4, 4))
+    wanted = turned("serving_default", boards)
+    rest.respond = lambda path, body: (
+        200,
+        {"outputs": {name: value.tolist() for name, value in turned("", **body["inputs"]).items()}},
+    )
+    grpc_server.answer = turned
+    for answers in (solve_by_rest(rest.url, boards), solve_by_grpc(grpc_server.address, boards)):
+        for name, value in wanted.items():
+            np.testing.assert_array_equal([answer[name] for answer in answers], value)
+    # No request is larger than what a server that batches takes.
+    sizes = [
+        [len(body["inputs"]["board"]) for _, body in rest.requests],
+        [request.inputs["board"].tensor_shape.dim[0].size for request in grpc_server.requests],
+    ]
+    assert sizes == [[MAX_BATCH_SIZE] * 218 + [24]] * 2
+
+
+def test_a_part_with_too_few_answers_is_noticed(rest):
+    # Also where the next part has one too many.
+    sizes = iter([31, 33])
+    rest.respond = lambda path, body: (
+        200,
+        {"outputs": {k: v.tolist() for k, v in turned("", np.ones((next(sizes), 4, 4))).items()}},
+    )
+    with pytest.raises(ValueError, match=r"'solution' of shape \(32, 4, 4\). It has \(31, 4, 4\)"):
+        solve_by_rest(rest.url, np.ones((64, 4, 4), np.int32))
+
+
+def test_a_response_of_more_than_four_megabytes_is_taken(grpc_server, boards):
+    # As of a model that tells more of each board.
+    grpc_server.answer = lambda signature, board: {
+        **turned(signature, board),
+        "states": np.zeros((len(board), 300_000), np.float32),
+    }
+    answers = solve_by_grpc(grpc_server.address, boards)
+    assert grpc_server.sent[0] > 5_000_000
+    np.testing.assert_array_equal(answers[1]["solution"], boards[1][::-1])
 
 
 def test_the_version_is_asked_for(rest, grpc_server, boards):

@@ -112,6 +112,15 @@ def test_more_votes_are_not_compiled_again(model):
     assert list(solver._runners) == [(2, 2)]
 
 
+def test_no_boards_have_no_answers(model):
+    found = BoardSolver(model, make_strategy("cpu"))(np.zeros((0, 4, 4), "int32"), votes=3)
+    assert {name: value.shape for name, value in found.items()} == {
+        "solution": (0, 4, 4),
+        "energy": (0,),
+        "voted_by": (0,),
+    }
+
+
 def test_what_the_solver_refuses(model):
     with pytest.raises(ValueError, match=r"`energy` must be one of \['sum', 'last'\]. Received 'first'"):
         BoardSolver(model, make_strategy("cpu"), energy="first")

@@ -62,10 +62,13 @@ class BoardSolver:
     def __call__(self, puzzle, votes=1, seed=0):
         if votes < 1:
             raise ValueError(f"`votes` must be at least 1. Received {votes}.")
+        if votes > 1 and not self.model.has_energy:
+            raise ValueError("Voting needs an energy, which this baseline model does not have.")
+        if not len(puzzle):
+            energies = ("energy", "voted_by") if self.model.has_energy else ()
+            return {"solution": puzzle, **{name: np.zeros(0, "float32") for name in energies}}
         boards = _share(len(puzzle), self.batch_size)
         if not self.model.has_energy:
-            if votes > 1:
-                raise ValueError("Voting needs an energy, which this baseline model does not have.")
             return self._runner(boards, 1)([puzzle])
         index = np.arange(len(puzzle))
         seeds = np.stack([np.full_like(index, seed), index * 1_000_003], 1).astype("int64")
@@ -83,6 +86,8 @@ class BoardSolver:
             self._runners[boards, together] = BatchRunner(self.strategy, function, boards)
         return self._runners[boards, together]
 
+    # Nothing for AutoGraph, whose conversion takes as long as the tracing.
+    @tf.autograph.experimental.do_not_convert
     def _vote(self, board, seeds, num_samples, together):
         shape = (*board.shape[1:], self.model.channels)
 
