@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import difflib
 import json
 import math
 
@@ -167,9 +166,10 @@ def unknown(what, name, known):
     >>> unknown("option", "stepz", ["steps", "seed"])
     "Unknown option 'stepz'. Did you mean 'steps'? Known: steps, seed."
     """
-    close = difflib.get_close_matches(str(name), known, 1)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    return f"Unknown {what} '{name}'.{hint} Known: {', '.join(known)}."
+    # As the library says it, which starts Keras: this module is imported before that.
+    from keras_kuramoto import _checks
+
+    return _checks.unknown(what, name, known)
 
 
 def parse_value(text):
@@ -209,13 +209,12 @@ def with_settings(options, settings, evaluation=False):
             raise ValueError(f"A setting must look like name=value. Received '{setting}'.")
         name, *entries = path.split(".")
         if name not in allowed:
-            kind = "option of the evaluation" if evaluation and name not in fields else "option"
             if name in fields:
                 raise ValueError(
                     f"'{name}' is an option of the training: another value needs another run. Options of the "
                     f"evaluation: {', '.join(allowed)}."
                 )
-            raise ValueError(unknown(kind, name, allowed))
+            raise ValueError(unknown("option of the evaluation" if evaluation else "option", name, allowed))
         default, present = fields[name].metadata["default"], changes.get(name, getattr(options, name))
         if isinstance(default, dict) != bool(entries) or "" in entries:
             raise ValueError(

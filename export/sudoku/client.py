@@ -117,11 +117,11 @@ def solve_by_grpc(address, boards, model="sudoku", signature="serving_default", 
     Args:
         address: Such as `"localhost:8500"`.
         boards: `(number, S, S)` int32.
-        model: Name of the model on the server.
-        signature: Name of the signature.
-        version: Version of the model; by default the server's latest.
-        timeout: Seconds for each request.
-        **numbers: `num_steps`, `num_samples` and `seed`, as for `request_inputs`.
+        model: This and all others as for `solve_by_rest`.
+        signature: Likewise.
+        version: Likewise.
+        timeout: Likewise.
+        **numbers: Likewise.
 
     Returns:
         As `solve_by_rest`.
