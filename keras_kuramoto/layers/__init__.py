@@ -11,6 +11,8 @@
 | the same for each position | `energies.lyapunov_energy_density`, `energies.voting_energy_density`, `energies.sum_over_positions` |
 | Sudoku: models, presets with trained weights, metrics | `models.SudokuModel`, `models.AKOrNSudoku`, `metrics.BoardAccuracy`, `metrics.BlankCellAccuracy` |
 | the baselines: a transformer, iterative self-attention | `models.TransformerSudoku`, `TransformerBlock`, `Repeat`, `Residual` |
+| how well objects are found, instances or classes: FG-ARI, mean best overlap | `metrics.foreground_ari`, `metrics.mean_best_overlap`, `metrics.mean_over_images`, `metrics.class_labels` |
+| how far confidences can be trusted | `metrics.ExpectedCalibrationError` |
 
 | Couplings between units (connectivities) | |
 | --- | --- |
