@@ -13,8 +13,7 @@ from keras_kuramoto.layers import (
     KuramotoNetwork,
     OscillatorReadout,
     PositionEmbedding,
-    Repeat,
-    Residual,
+    TransformerBlock,
 )
 from keras_kuramoto.models.configured_model import add_presets, copied
 from keras_kuramoto.models.image_model import ImageModel, centred, fan_in_uniform, of_each_block
@@ -29,8 +28,8 @@ class ObjectsModel(ImageModel):
     `run(image, noise=None, num_steps=None, return_energy=False, max_steps=None, training=False)` gives the projection,
     and `features(…)`, with the same arguments, the features `(batch, rows, columns, channels)` of the last block, which
     are to be clustered. With `return_energy=True` both give a pair with the energies of the last block,
-    `(batch, steps)`; `num_steps` and `max_steps` are those of `KuramotoNetwork`, or of `Repeat` for a model without
-    oscillators.
+    `(batch, steps)`; `num_steps` and `max_steps` are those of `KuramotoNetwork`, or of `TransformerBlock` for a model
+    without oscillators.
 
     The image may be of another size than the model was made for, as far as its position encoding allows: any multiple
     of the patches' size for a convolution, and with `GTA` or a `PositionEmbedding` too, whose tables are interpolated.
@@ -68,7 +67,7 @@ class ObjectsModel(ImageModel):
         return self.run(*inputs, training=training, head=False, **options)
 
     def compute_outputs(self, image, noise=None, num_steps=None, return_energy=False, max_steps=None, head=True):
-        patches = self.patches(centred(image))
+        patches = self.position_embedding(self.patches(centred(image)))
         features, energies = self.compute_features(patches, noise, num_steps, return_energy, max_steps)
         output = self.projection(self.hidden(ops.max(features, axis=(1, 2)))) if head else features
         return (output, energies) if return_energy else output
@@ -78,12 +77,14 @@ class ObjectsModel(ImageModel):
         raise NotImplementedError
 
 
-def _ends(channels, patch_size, projection_dim):
+def _ends(channels, patch_size, position_embedding, projection_dim):
     """The layers before the blocks and after them."""
+    identity = keras.layers.Identity(name="position_embedding")
     return {
         "patches": keras.layers.Conv2D(
             channels, patch_size, strides=patch_size, kernel_initializer=fan_in_uniform(), name="patches"
         ),
+        "position_embedding": identity if position_embedding is None else copied(position_embedding),
         "hidden": keras.layers.Dense(4 * channels, activation="relu", name="hidden"),
         "projection": keras.layers.Dense(projection_dim or channels, dtype="float32", name="projection"),
     }
@@ -110,6 +111,8 @@ class AKOrNObjects(ObjectsModel):
         train_step_size: Whether γ is trained.
         stimuli_normalization: Layer applied to the stimuli of each block, copied likewise, such as
             `keras.layers.GroupNormalization`, or `None`. The paper has one for models of several blocks.
+        position_embedding: Layer that is applied to the patches, and a copy of it to the initial oscillators, such as
+            `PositionEmbedding` (Table 13), or `None` where the connectivity knows of positions.
         readout: Layer that maps oscillators to features, copied likewise; by default an `OscillatorReadout`. The
             paper's ablations without m (Fig. 18) have a layer that is linear.
         project: As for `KuramotoLayer` (Table 5).
@@ -147,6 +150,7 @@ class AKOrNObjects(ObjectsModel):
         step_size=1.0,
         train_step_size=False,
         stimuli_normalization=None,
+        position_embedding=None,
         readout=None,
         project=True,
         normalize=True,
@@ -167,6 +171,7 @@ class AKOrNObjects(ObjectsModel):
             "step_size": step_size,
             "train_step_size": train_step_size,
             "stimuli_normalization": stimuli_normalization,
+            "position_embedding": position_embedding,
             "readout": readout,
             "project": project,
             "normalize": normalize,
@@ -183,6 +188,7 @@ class AKOrNObjects(ObjectsModel):
         channels,
         oscillator_dim,
         blocks,
+        position_embedding,
         readout,
         projection_dim,
         seed,
@@ -212,9 +218,11 @@ class AKOrNObjects(ObjectsModel):
             return KuramotoBlock(kuramoto, readout, name=f"block_{index}")
 
         made = [block(index, one) for index, one in enumerate(of_each_block("readout", readout, blocks))]
-        initial = InitialOscillators(oscillator_dim, seed=seed, name="initial_oscillators")
+        initial = InitialOscillators(
+            oscillator_dim, seed=seed, noise_layer=copied(position_embedding), name="initial_oscillators"
+        )
         return {
-            **_ends(channels, patch_size, projection_dim),
+            **_ends(channels, patch_size, position_embedding, projection_dim),
             "network": KuramotoNetwork(made, initial, name="network"),
         }
 
@@ -299,30 +307,27 @@ class IterativeObjects(ObjectsModel):
         projection_dim,
     ):
         check_whole("blocks", blocks, 1)
-
-        def residual(layers, name):
-            return Residual(keras.Sequential([copied(normalization), *layers], name="unit"), name=name)
-
-        def mlp(name):
-            expand = keras.layers.Dense(2 * channels, activation="gelu", name="expand")
-            return residual([expand, keras.layers.Dense(channels, name="contract")], name)
-
-        layers = _ends(channels, patch_size, projection_dim)
-        layers["position_embedding"] = copied(position_embedding) or keras.layers.Identity(name="position_embedding")
-        for index, each in enumerate(of_each_block("connectivity", connectivity, blocks)):
-            layers[f"repeat_{index}"] = Repeat(residual([each], "residual"), num_steps, name=f"repeat_{index}")
-            layers[f"mlp_{index}"] = mlp(f"mlp_{index}")
-        layers["norm"] = copied(normalization)
-        return layers
+        each = zip(
+            *(of_each_block(*named, blocks) for named in (("connectivity", connectivity), ("num_steps", num_steps)))
+        )
+        return {
+            **_ends(channels, patch_size, position_embedding, projection_dim),
+            **{
+                f"block_{index}": TransformerBlock(
+                    coupling, normalization=copied(normalization), num_steps=steps, name=f"block_{index}"
+                )
+                for index, (coupling, steps) in enumerate(each)
+            },
+            "norm": copied(normalization),
+        }
 
     def compute_features(self, patches, noise, num_steps, return_energy, max_steps):
         if return_energy:
             raise ValueError("This model has no oscillators and so no energy; `return_energy` must be False.")
-        x = self.position_embedding(patches)
-        blocks = sum(name.startswith("repeat_") for name in self._layer_names)
-        for index in range(blocks):
-            x = getattr(self, f"repeat_{index}")(x, num_steps=num_steps, max_steps=max_steps)
-            x = getattr(self, f"mlp_{index}")(x)
+        x = patches
+        for name in self._layer_names:
+            if name.startswith("block_"):
+                x = getattr(self, name)(x, num_steps=num_steps, max_steps=max_steps)
         return ops.cast(self.norm(x), "float32"), None
 
 
