@@ -7,6 +7,8 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from training.datasets.objects.generator import generate_scenes
+from training.datasets.objects.shapes import draw_shapes
+from training.datasets.objects.sprites import draw_sprites
 from training.datasets.objects.tetrominoes import draw_cropped_tetrominoes, draw_tetrominoes
 
 _KABRA = """
@@ -16,6 +18,15 @@ _KABRA = """
     Reynolds, Malcolm and Lerchner, Alexander},
   howpublished={https://github.com/deepmind/multi-object-datasets/},
   year={2019}
+}
+"""
+
+_MIYATO = """
+@inproceedings{miyato2025artificial,
+  title={Artificial {K}uramoto Oscillatory Neurons},
+  author={Miyato, Takeru and L{\\"o}we, Sindy and Geiger, Andreas and Welling, Max},
+  booktitle={International Conference on Learning Representations},
+  year={2025}
 }
 """
 
@@ -135,4 +146,66 @@ class Tetrominoes(_Scenes):
     ]
 
 
-GENERATED = {builder.name: builder for builder in (Tetrominoes,)}
+class MultiDsprites(_Scenes):
+    """Two to five ellipses, hearts or squares of any colour on grey, that cover each other; `draw_sprites` says how.
+
+    | config  | splits                 |
+    | ------- | ---------------------- |
+    | `64x64` | 60,000 train, 320 test |
+
+    `mask`, `(64, 64, 1)`, is 0 for the background and 1 to 5 for the sprites. The sizes of the splits are those of the
+    AKOrN paper, Table 9.
+
+    Example:
+
+    >>> builder = MultiDsprites(data_dir=data_dir)
+    >>> builder.download_and_prepare()
+    >>> dataset = builder.as_dataset(split="train")
+    """
+
+    VERSION = _VERSION
+    RELEASE_NOTES: ClassVar = _NOTES
+    CITATION = _KABRA
+    BUILDER_CONFIGS: ClassVar = [
+        ScenesConfig(
+            name="64x64",
+            description="Coloured sprites on grey.",
+            draw=draw_sprites,
+            size=64,
+            examples={"train": 60_000, "test": 320},
+        )
+    ]
+
+
+class Shapes(_Scenes):
+    """Outlines of two to four triangles, squares, circles or diamonds, white on black; `draw_shapes` says how.
+
+    | config  | splits                   |
+    | ------- | ------------------------ |
+    | `40x40` | 40,000 train, 1,000 test |
+
+    `mask`, `(40, 40, 1)`, is 0 for the background and 1 to 4 for the outlines; what they enclose is background. The
+    sizes of the splits are those of the AKOrN paper, Table 9.
+
+    Example:
+
+    >>> builder = Shapes(data_dir=data_dir)
+    >>> builder.download_and_prepare()
+    >>> dataset = builder.as_dataset(split="train")
+    """
+
+    VERSION = _VERSION
+    RELEASE_NOTES: ClassVar = _NOTES
+    CITATION = _MIYATO
+    BUILDER_CONFIGS: ClassVar = [
+        ScenesConfig(
+            name="40x40",
+            description="White outlines on black.",
+            draw=draw_shapes,
+            size=40,
+            examples={"train": 40_000, "test": 1_000},
+        )
+    ]
+
+
+GENERATED = {builder.name: builder for builder in (Tetrominoes, MultiDsprites, Shapes)}

@@ -1,4 +1,4 @@
-"""Scenes from a seed, that are either on the train side or on the test side."""
+"""What generated scenes share: objects are put into images, and images on the train side or on the test side."""
 
 import hashlib
 
@@ -49,3 +49,66 @@ def generate_scenes(draw, count, side="train", seed=0, progress=True):
                         break
             bar.update(len(seen) - bar.n)
             chunk += 1
+
+
+def place_objects(random, stencils, size, visible):
+    """Puts objects into square images, at places that are drawn again until enough is seen of each of them.
+
+    Every place where an object is wholly within the image is equally likely, as far as the others allow; later objects
+    cover earlier ones.
+
+    Args:
+        random: A `numpy.random.Generator`.
+        stencils: `(count, objects, height, width)` bool, the pixels of each object. One without pixels is no object.
+        size: Height and width of the images.
+        visible: Least share of an object's pixels that no other one may cover, at most 1.
+
+    Returns:
+        Masks, `(count, size, size)` uint8: 0 where there is no object, else its number, from 1.
+
+    Example:
+
+    >>> two = np.ones((1, 2, 3, 3), bool)
+    >>> np.bincount(place_objects(np.random.default_rng(0), two, 6, visible=1.0).ravel()).tolist()
+    [18, 9, 9]
+    """
+    count, objects, *window = stencils.shape
+    area = stencils.sum(axis=(2, 3), dtype=np.int64)
+    # The first and the last row and column of each object, inside its stencil.
+    lines = [stencils.any(axis=3), stencils.any(axis=2)]
+    first = np.stack([line.argmax(axis=2) for line in lines], axis=-1)
+    last = np.stack([length - 1 - line[..., ::-1].argmax(axis=2) for line, length in zip(lines, window)], axis=-1)
+    last = np.where(area[..., None] > 0, last, first)
+    within = [np.arange(length) for length in window]
+    mask = np.zeros((count, size, size), np.uint8)
+    rest = np.arange(count)
+    while len(rest):
+        corners = random.integers(-first[rest], size - last[rest])
+        # Stencils may reach beyond the image where they are empty.
+        tried = np.zeros((len(rest), *(size + 2 * length for length in window)), np.uint8)
+        for number in range(objects):
+            rows, columns = (window[axis] + corners[:, number, axis, None] + within[axis] for axis in range(2))
+            place = np.arange(len(rest))[:, None, None], rows[:, :, None], columns[:, None]
+            tried[place] = np.where(stencils[rest, number], number + 1, tried[place])
+        tried = tried[:, window[0] : window[0] + size, window[1] : window[1] + size]
+        seen = np.stack([(tried == number + 1).sum(axis=(1, 2)) for number in range(objects)], axis=1)
+        enough = (seen >= visible * area[rest]).all(axis=1)
+        mask[rest[enough]] = tried[enough]
+        rest = rest[~enough]
+    return mask
+
+
+def paint(mask, colors, background):
+    """Gives each object its colour.
+
+    Args:
+        mask: `(count, height, width)` integers, 0 for the background.
+        colors: `(count, objects, 3)` uint8.
+        background: uint8 that can be broadcast to `(count, 3)`.
+
+    Returns:
+        `(count, height, width, 3)` uint8.
+    """
+    background = np.broadcast_to(np.asarray(background, np.uint8), (len(mask), 3))
+    palette = np.concatenate([background[:, None], colors], axis=1)
+    return palette[np.arange(len(mask))[:, None, None], mask]

@@ -9,9 +9,9 @@ def load(name, split, data_dir=None):
     """Reads a split of a data set of scenes into memory, preparing the data set first if that was not done before.
 
     Args:
-        name: `"tetrominoes"`, or a builder with one of its configurations, such as `"tetrominoes/35x35"`. After the
-            configuration may stand what is to differ from it: a seed and numbers of examples, such as
-            `"tetrominoes/32x32_seed1_train512_test64"`.
+        name: `"tetrominoes"`, `"multi_dsprites"` or `"shapes"`, or one of these with a configuration, such as
+            `"tetrominoes/35x35"`. After the configuration may stand what is to differ from it: a seed and numbers of
+            examples, such as `"tetrominoes/32x32_seed1_train512_test64"`.
         split: `"train"` or `"test"`.
         data_dir: Directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
             or the environment variable `TFDS_DATA_DIR`).

@@ -2,25 +2,27 @@
 
 import numpy as np
 
+from training.datasets.objects.generator import paint, place_objects
+
 SIZE = 35
 _SQUARE = 5
 _PIECES = 3
-# One drawing of each piece, rows from the top. The straight piece is left out: what is left can be turned into 17.
+# One drawing of each piece, rows from the top. Turned in all ways, these are 17; the straight piece is left out.
 _DRAWINGS = (("##", "##"), ("###", ".#."), ("##.", ".##"), (".##", "##."), ("###", "#.."), ("###", "..#"))
-_COLORS = np.array(
-    [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0], [255, 0, 255], [0, 255, 255]],
-    np.uint8,
-)
+# Red, green, blue, yellow, magenta, cyan.
+_COLORS = 255 * np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]], np.uint8)
 
 
 def _variants():
-    """The pieces in all their orientations: `(17, 4, 2)`, row and column of each square."""
+    """The pieces in all their orientations, `(17, 15, 15)` bool."""
     found = {}
     for drawing in _DRAWINGS:
         piece = np.array([[mark == "#" for mark in row] for row in drawing])
         for turns in range(4):
             turned = np.rot90(piece, turns)
-            found.setdefault((turned.shape, turned.tobytes()), np.argwhere(turned))
+            stencil = np.zeros((3, 3), bool)
+            stencil[: len(turned), : len(turned[0])] = turned
+            found[stencil.tobytes()] = np.kron(stencil, np.ones((_SQUARE, _SQUARE), bool))
     return np.stack(list(found.values()))
 
 
@@ -49,28 +51,9 @@ def draw_tetrominoes(random, count):
     >>> np.bincount(mask[0].ravel()).tolist()
     [925, 100, 100, 100]
     """
-    squares = VARIANTS[random.integers(len(VARIANTS), size=(count, _PIECES))]
-    colors = _COLORS[random.integers(len(_COLORS), size=(count, _PIECES))]
-    room = SIZE + 1 - _SQUARE * (squares.max(axis=2) + 1)
-    mask = np.zeros((count, SIZE, SIZE), np.uint8)
-    # Only the places are drawn again where pieces overlap: bulky pieces are as frequent as others.
-    rest = np.arange(count)
-    while len(rest):
-        corners = random.integers(room[rest])
-        tried, taken = np.zeros((2, len(rest), SIZE, SIZE), np.uint8)
-        within = np.arange(_SQUARE)
-        for piece in range(_PIECES):
-            for square in range(4):
-                corner = corners[:, piece] + _SQUARE * squares[rest, piece, square]
-                rows, columns = corner[:, 0, None, None] + within[:, None], corner[:, 1, None, None] + within
-                place = (np.arange(len(rest))[:, None, None], rows, columns)
-                tried[place] = piece + 1
-                taken[place] += 1
-        apart = taken.max(axis=(1, 2)) == 1
-        mask[rest[apart]] = tried[apart]
-        rest = rest[~apart]
-    palette = np.concatenate([np.zeros((count, 1, 3), np.uint8), colors], axis=1)
-    return palette[np.arange(count)[:, None, None], mask], mask
+    stencils = VARIANTS[random.integers(len(VARIANTS), size=(count, _PIECES))]
+    mask = place_objects(random, stencils, SIZE, visible=1.0)
+    return paint(mask, _COLORS[random.integers(len(_COLORS), size=(count, _PIECES))], 0), mask
 
 
 def draw_cropped_tetrominoes(random, count):
