@@ -6,11 +6,13 @@ from keras_kuramoto.models.hierarchical_memories import (
     lateral_conv_oscillators,
     lateral_oscillators,
 )
+from keras_kuramoto.models.image_model import ImageModel
 from keras_kuramoto.models.memory_classifier import (
     CoupledClassifier,
     HopfieldClassifier,
     MemoryClassifier,
 )
+from keras_kuramoto.models.objects import AKOrNObjects, IterativeObjects, ObjectsModel
 from keras_kuramoto.models.sudoku import (
     AKOrNSudoku,
     SudokuModel,
@@ -18,11 +20,15 @@ from keras_kuramoto.models.sudoku import (
 )
 
 __all__ = [
+    "AKOrNObjects",
     "AKOrNSudoku",
     "ConfiguredModel",
     "CoupledClassifier",
     "HopfieldClassifier",
+    "ImageModel",
+    "IterativeObjects",
     "MemoryClassifier",
+    "ObjectsModel",
     "SudokuModel",
     "TransformerSudoku",
     "deep_oscillators",
