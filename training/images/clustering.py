@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 import tqdm
 
+from training.images.batches import batches
+
 
 class Clustering:
     """Base class of clusterings, which divide the positions of an image by their features.
@@ -168,7 +170,7 @@ class UpTiling:
         count, factor = len(images), self.factor
         height, width = (self._samples(size) for size in images.shape[1:3])
         result = None
-        for rows, _ in _batches(count * factor**2, self.batch_size or count):
+        for rows, _ in batches(count * factor**2, self.batch_size or count):
             image, shift = np.divmod(rows, factor**2)
             down, right = np.divmod(shift, factor)
             windows = _between(images[image], 1, *(values[down] for values in height))
@@ -331,7 +333,7 @@ def check_images(images):
 
 def _features(features_of, images, batch_size):
     """Batches of rows and of their features, of unit length."""
-    for rows, fresh in _batches(len(images), batch_size):
+    for rows, fresh in batches(len(images), batch_size):
         features = np.asarray(features_of(images[rows]), "float32")
         if features.ndim != 4 or len(features) != len(rows):
             raise ValueError(
@@ -340,16 +342,6 @@ def _features(features_of, images, batch_size):
             )
         norm = np.linalg.norm(features, axis=-1, keepdims=True)
         yield rows[:fresh], (features / np.where(norm > 0, norm, 1))[:fresh]
-
-
-def _batches(count, size):
-    """Rows in batches of one size, for which a model is compiled once, and how many of them have not been before.
-
-    The last batch is filled up with the first rows.
-    """
-    size = min(size, count)
-    for start in range(0, count, size or 1):
-        yield np.arange(start, start + size) % count, min(size, count - start)
 
 
 def _between(images, axis, low, high, share):
