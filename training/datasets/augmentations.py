@@ -230,8 +230,8 @@ def _resampling(start, length, size, extent):
 class ClassifierAugmentation:
     """Random changes of images for classifiers: mirrored, cropped, with other colours, mixed by AugMix.
 
-    A `RandomResizedCrop` of 20 to 100 % of the area, that is mirrored in every second image; with probability 0.8 a
-    `ColorJitter` with the factors 0.4 and the hue 0.1; then an `AugMix`.
+    A `RandomResizedCrop` of 20 to 100 % of the area, that is mirrored in every second image; a `ColorJitter` with the
+    factors 0.4 and the hue 0.1; then an `AugMix`.
 
     Args:
         size: Height and width of the result.
@@ -251,7 +251,7 @@ class ClassifierAugmentation:
 
     def __init__(self, size, mix=None):
         self._crop = RandomResizedCrop(size, (0.2, 1.0), flip=True)
-        self._jitter = ColorJitter(0.4, 0.1, apply=0.8)
+        self._jitter = ColorJitter(0.4, 0.1)
         self._mix = mix or AugMix()
 
     def __call__(self, images, seed):
@@ -275,7 +275,8 @@ class AugMix:
     solarisation, a rotation, a shear or a translation along an axis. The results are mixed with weights that are
     uniform on the simplex, and that mixture with the image, with a weight that is uniform between 0 and 1. What comes
     into an image from beyond its border is black. Each image has chains of its own, unlike with Keras' layer of this
-    name, which also takes its operations from Python's generator.
+    name, which also takes its operations from Python's generator. As in the paper, the operations leave out those that
+    the common corruptions have, brightness, contrast, saturation and sharpness; AKOrN's code has these, too.
 
     Args:
         severity: Strength of the operations, above 0.1 and at most 10: at 10, rotations of up to 30 degrees, shears of
@@ -396,7 +397,8 @@ class AugMix:
 class RandomSignedNoise:
     """Adds noise of one size and random sign to every value.
 
-    The size is drawn for each image, uniformly between 0 and `most`. The results are cut to [0, 1].
+    The size is drawn for each image, uniformly between 0 and `most`. (AKOrN's code draws one for the whole of a
+    training.) The results are cut to [0, 1].
 
     Args:
         most: Largest size of the noise, 0 to 1, such as 64/255.
