@@ -50,8 +50,8 @@ def read_jpegs(path):
     if not len(labels) == len(lengths) > 0 or lengths.min() < 0 or lengths.sum() != len(data) or labels.min() < 0:
         raise ValueError(
             f"In '{path}' there must be as many labels as lengths, at least one, none negative, and the lengths must "
-            f"add up to the bytes of `jpeg`. Received {len(labels):,} labels and {len(lengths):,} lengths, which add up to "
-            f"{lengths.sum():,} of {len(data):,} bytes."
+            f"add up to the bytes of `jpeg`. Received {len(labels):,} labels and {len(lengths):,} lengths, which add "
+            f"up to {lengths.sum():,} of {len(data):,} bytes."
         )
     ends = np.cumsum(lengths, dtype=np.int64)
     images = [data[end - length : end].tobytes() for end, length in zip(ends, lengths)]

@@ -59,8 +59,8 @@ def load_images(name, split, data_dir=None):
 
     Args:
         name: `"digits8"`, a name that was given to `python -m training prepare-idx` or `prepare-images`, or a data set
-            of TensorFlow Datasets whose images have one size, such as `"cifar10"` or `"cifar10_corrupted/fog_3"`, which is
-            downloaded.
+            of TensorFlow Datasets whose images have one size, such as `"cifar10"` or `"cifar10_corrupted/fog_3"`,
+            which is downloaded.
         split: `"train"` or `"test"`; other data sets of TensorFlow Datasets may have other splits.
         data_dir: Directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
             or the environment variable `TFDS_DATA_DIR`).

@@ -59,6 +59,8 @@ def draw_tetrominoes(random, count):
 def draw_cropped_tetrominoes(random, count):
     """The inner 32×32 pixels of `draw_tetrominoes`: a border of 1 pixel is cut at the top and left, of 2 elsewhere.
 
+    So do AKOrN's authors with the published images.
+
     Args:
         random: A `numpy.random.Generator`.
         count: Number of scenes.
