@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 from training.cdam.commands import add_commands as add_cdam
-from training.commands import evaluate, prepare_idx, train
+from training.commands import evaluate, prepare_idx, prepare_images, train
 from training.experiments import EXPERIMENTS
 from training.memories import synapses
 from training.quiet import quiet_start
@@ -21,6 +21,7 @@ EPILOG = """examples:
   python -m training cdam sequence --frames frames/
   python -m training cdam automaton --ask "Who is Bart's father's wife?"
   python -m training prepare-idx --images images.gz --labels labels.gz --name mnist_10k --train 8000
+  python -m training prepare-images --train train.npz --test test.npz --name cifar10_jpeg
 """
 
 
@@ -67,6 +68,17 @@ def _parser():
     idx.add_argument("--name", required=True, help="name of the data set")
     idx.add_argument("--train", type=int, metavar="N", help="the first N are to train, the rest to test (default: 4/5)")
     idx.set_defaults(prepare=prepare_idx.prepare)
+    images = commands.add_parser(
+        "prepare-images",
+        parents=[data],
+        help="make a data set from .npz files of JPEG images",
+        description="Makes a data set from two .npz files, each with the arrays `jpeg` (uint8, the images' bytes "
+        "end to end), `lengths` (each image's number of bytes) and `labels` (from 0).",
+    )
+    images.add_argument("--train", required=True, metavar="FILE", help=".npz file of the train split")
+    images.add_argument("--test", required=True, metavar="FILE", help=".npz file of the test split")
+    images.add_argument("--name", required=True, help="name of the data set")
+    images.set_defaults(prepare=prepare_images.prepare)
     add_cdam(commands)
     synapses.add_command(commands)
     return parser

@@ -1,9 +1,10 @@
-"""Data sets of labelled grey images: scikit-learn's digits, those of TensorFlow Datasets, and idx files.
+"""Data sets of labelled images: scikit-learn's digits, those of TensorFlow Datasets, idx files and JPEG images.
 
 Importing this package needs NumPy alone; TensorFlow Datasets is imported by the calls that need it.
 """
 
 from training.datasets.images.idx import read_idx, store_idx
-from training.datasets.images.loading import load
+from training.datasets.images.jpeg import read_jpegs, store_jpegs
+from training.datasets.images.loading import Images, load, load_images
 
-__all__ = ["load", "read_idx", "store_idx"]
+__all__ = ["Images", "load", "load_images", "read_idx", "read_jpegs", "store_idx", "store_jpegs"]

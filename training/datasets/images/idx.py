@@ -2,10 +2,11 @@
 
 import gzip
 import pathlib
-import re
 import zlib
 
 import numpy as np
+
+from training.datasets.images.storing import store
 
 _UNSIGNED_BYTES = 0x08
 
@@ -79,11 +80,6 @@ def store_idx(images, labels, name, train=None, data_dir=None):
 
     >>> store_idx("images.gz", "labels.gz", "mnist_10k", train=8000)()  # doctest: +SKIP
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise ValueError(
-            "The name of a data set must be lower-case letters, digits and '_', and start with a letter. "
-            f"Received '{name}'."
-        )
     image, label = read_idx(images, 3), read_idx(labels, 1)
     if len(image) != len(label):
         raise ValueError(f"'{images}' has {len(image):,} images, and '{labels}' has {len(label):,} labels.")
@@ -95,33 +91,14 @@ def store_idx(images, labels, name, train=None, data_dir=None):
         )
     import tensorflow_datasets as tfds
 
-    from training.datasets.images.digits8 import Digits8  # noqa: F401
-
-    if name in tfds.list_builders(with_community_datasets=False):
-        raise ValueError(f"'{name}' is a data set of its own already. Choose another name.")
-
     def examples(rows):
         return [(row, {"image": image[row][..., None], "label": int(label[row])}) for row in rows]
 
-    builder = tfds.dataset_builders.AdhocBuilder(
-        name=name,
-        version="1.0.0",
-        features=tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(shape=(*image.shape[1:], 1), encoding_format="png"),
-                "label": tfds.features.ClassLabel(num_classes=int(label.max()) + 1),
-            }
-        ),
-        split_datasets={"train": examples(range(train)), "test": examples(range(train, len(image)))},
-        data_dir=data_dir,
+    return store(
+        name,
+        image=tfds.features.Image(shape=(*image.shape[1:], 1), encoding_format="png"),
+        classes=int(label.max()) + 1,
+        splits={"train": examples(range(train)), "test": examples(range(train, len(image)))},
         description=f"{len(image):,} images from idx files: the first {train:,} to train, the rest to test.",
+        data_dir=data_dir,
     )
-    directory = pathlib.Path(builder.data_dir)
-    if directory.parent.exists():
-        raise ValueError(f"'{directory.parent}' exists and is not written over. Choose another name or data directory.")
-
-    def write():
-        builder.download_and_prepare()
-        return directory
-
-    return write

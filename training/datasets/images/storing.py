@@ -1,0 +1,54 @@
+"""Writing data sets of labelled images in the format of TensorFlow Datasets."""
+
+import pathlib
+import re
+
+
+def store(name, image, classes, splits, description, data_dir=None):
+    """Prepares a data set of TensorFlow Datasets from examples.
+
+    Args:
+        name: Name of the data set: lower-case letters, digits and `_`.
+        image: The feature of TensorFlow Datasets that describes an image.
+        classes: Number of classes.
+        splits: Dictionary from the names of splits to their examples: pairs of a key and a dictionary of `image` and
+            `label`.
+        description: Description of the data set.
+        data_dir: Directory for prepared data sets, that of TensorFlow Datasets by default.
+
+    Returns:
+        A function without arguments that writes the data set and returns its directory.
+
+    Raises:
+        ValueError: If the name is not allowed or taken.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise ValueError(
+            "The name of a data set must be lower-case letters, digits and '_', and start with a letter. "
+            f"Received '{name}'."
+        )
+    import tensorflow_datasets as tfds
+
+    from training.datasets.images.digits8 import Digits8  # noqa: F401
+
+    if name in tfds.list_builders(with_community_datasets=False):
+        raise ValueError(f"'{name}' is a data set of its own already. Choose another name.")
+    builder = tfds.dataset_builders.AdhocBuilder(
+        name=name,
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(
+            {"image": image, "label": tfds.features.ClassLabel(num_classes=classes)},
+        ),
+        split_datasets=splits,
+        data_dir=data_dir,
+        description=description,
+    )
+    directory = pathlib.Path(builder.data_dir)
+    if directory.parent.exists():
+        raise ValueError(f"'{directory.parent}' exists and is not written over. Choose another name or data directory.")
+
+    def write():
+        builder.download_and_prepare()
+        return directory
+
+    return write

@@ -1,0 +1,57 @@
+"""Reading prepared data sets into memory."""
+
+import re
+
+from training.datasets.records import read_split
+
+
+def load(name, split, data_dir=None):
+    """Reads a split of a data set of scenes into memory, preparing the data set first if that was not done before.
+
+    Args:
+        name: `"tetrominoes"`, `"multi_dsprites"` or `"shapes"`, or one of these with a configuration, such as
+            `"tetrominoes/35x35"`. After the configuration may stand what is to differ from it: a seed and numbers of
+            examples, such as `"tetrominoes/32x32_seed1_train512_test64"`.
+        split: `"train"` or `"test"`.
+        data_dir: Directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
+            or the environment variable `TFDS_DATA_DIR`).
+
+    Returns:
+        Dictionary of uint8 arrays: `image`, `(count, height, width, 3)`, and `mask`, `(count, height, width)`, with 0
+        for the background and 1, 2, … for the objects of an image.
+
+    Raises:
+        ValueError: If the data set or the split is unknown, or damaged on the disk.
+
+    Example:
+
+    >>> load("tetrominoes/32x32_train512_test64", "train")["image"].shape
+    (512, 32, 32, 3)
+    """
+    from training.datasets.objects.builder import GENERATED
+
+    builder_name, _, config = name.partition("/")
+    if builder_name not in GENERATED:
+        raise ValueError(f"Unknown data set of scenes '{name}'. Known: {', '.join(GENERATED)}.")
+    builder = GENERATED[builder_name](config=_variant(GENERATED[builder_name], config), data_dir=data_dir)
+    splits = builder.builder_config.examples
+    if split not in splits:
+        raise ValueError(f"The data set '{name}' has no split '{split}'. It has {', '.join(splits)}.")
+    builder.download_and_prepare()
+    data = read_split(builder, split)
+    return {"image": data["image"], "mask": data["mask"][..., 0]}
+
+
+def _variant(builder, name):
+    """The configuration of a builder that has a name, the first for an empty one."""
+    configs = builder.builder_configs
+    if not name:
+        return next(iter(configs.values()))
+    for known, config in configs.items():
+        if name.startswith(known) and re.fullmatch(r"(_[a-z]+\d+)*", name[len(known) :]):
+            changes = {what: int(number) for what, number in re.findall(r"_([a-z]+)(\d+)", name[len(known) :])}
+            return config.variant(changes.pop("seed", None), changes)
+    raise ValueError(
+        f"'{builder.name}' has no configuration '{name}'. Known: {', '.join(configs)}, and variants such as "
+        f"'{next(iter(configs))}_seed1_train512_test64'."
+    )
