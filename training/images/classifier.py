@@ -101,7 +101,7 @@ class ClassifierExperiment(Experiment):
             raise ValueError(f"Training images are made square. The model is for images of {height} x {width}.")
         self._change = ClassifierAugmentation(height, MIXTURES[options.mixture])
         self._add_noise = RandomSignedNoise(options.noise)
-        self._classes = model.classes
+        self._classes = model.num_classes
         self.test = self.read("test")
         self._runners = {}
 
@@ -152,9 +152,9 @@ class ClassifierExperiment(Experiment):
     def check_model(self, model):
         if not isinstance(model, ImageClassifier):
             raise ValueError(f"A {type(model).__name__} tells no images apart; this experiment's model does.")
-        if model.classes != self._classes:
+        if model.num_classes != self._classes:
             raise ValueError(
-                f"The model tells {model.classes} classes apart, and '{self.options.data}' has {self._classes}."
+                f"The model tells {model.num_classes} classes apart, and '{self.options.data}' has {self._classes}."
             )
 
     def probabilities(self, model, strategy, images):
