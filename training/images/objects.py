@@ -165,6 +165,12 @@ class ObjectsExperiment(Experiment):
     def check_model(self, model):
         if not isinstance(model, ObjectsModel):
             raise ValueError(f"A {type(model).__name__} has no features of objects; this experiment's model has.")
+        rows, columns, _ = model.noise_shape(*self.test["image"].shape[1:3])
+        if self.options.clusters > rows * columns * self.options.up_tiling**2:
+            raise ValueError(
+                f"`clusters` must be at most the number of features of an image, {rows} x {columns}, times `up_tiling` "
+                f"twice. Received {self.options.clusters} and {self.options.up_tiling}."
+            )
 
     def features_of(self, model, strategy):
         """The function from images to features that are clustered, each time with other initial oscillators."""
