@@ -11,7 +11,8 @@ def load(name, split, data_dir=None):
     Args:
         name: `"tetrominoes"`, `"multi_dsprites"` or `"shapes"`, or one of these with a configuration, such as
             `"tetrominoes/35x35"`. After the configuration may stand what is to differ from it: a seed and numbers of
-            examples, such as `"tetrominoes/32x32_seed1_train512_test64"`.
+            examples, such as `"tetrominoes/32x32_seed1_train512_test64"`. Or a name that was given to
+            `python -m training prepare-scenes`.
         split: `"train"` or `"test"`.
         data_dir: Directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
             or the environment variable `TFDS_DATA_DIR`).
@@ -31,15 +32,35 @@ def load(name, split, data_dir=None):
     from training.datasets.objects.builder import GENERATED
 
     builder_name, _, config = name.partition("/")
-    if builder_name not in GENERATED:
-        raise ValueError(f"Unknown data set of scenes '{name}'. Known: {', '.join(GENERATED)}.")
-    builder = GENERATED[builder_name](config=_variant(GENERATED[builder_name], config), data_dir=data_dir)
-    splits = builder.builder_config.examples
+    if builder_name in GENERATED:
+        builder = GENERATED[builder_name](config=_variant(GENERATED[builder_name], config), data_dir=data_dir)
+        splits = builder.builder_config.examples
+    else:
+        builder = _prepared(name, data_dir)
+        splits = builder.info.splits
     if split not in splits:
         raise ValueError(f"The data set '{name}' has no split '{split}'. It has {', '.join(splits)}.")
     builder.download_and_prepare()
     data = read_split(builder, split)
     return {"image": data["image"], "mask": data["mask"][..., 0]}
+
+
+def _prepared(name, data_dir):
+    """The builder of a data set of scenes that is on the disk."""
+    import tensorflow_datasets as tfds
+
+    from training.datasets.objects.builder import GENERATED
+
+    try:
+        builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise ValueError(
+            f"Unknown data set of scenes '{name}'. Known: {', '.join(GENERATED)}, and what `python -m training "
+            "prepare-scenes` has made in the same data directory."
+        ) from error
+    if not {"image", "mask"} <= set(builder.info.features or {}):
+        raise ValueError(f"The data set '{name}' does not have images with masks, but {builder.info.features}.")
+    return builder
 
 
 def _variant(builder, name):
