@@ -149,8 +149,11 @@ class MultiObject(_Published):
             for image, mask in read_scenes(path, *config.shape, config.entities_last)
         )
         kept = (scene for scene in scenes if scene[1].max() <= config.most)
-        for index, (image, mask) in enumerate(itertools.islice(kept, *config.splits[split])):
+        index, (first, last) = None, config.splits[split]
+        for index, (image, mask) in enumerate(itertools.islice(kept, first, last)):
             yield index, {"image": image, "mask": mask[..., None]}
+        if index is None:
+            raise ValueError(f"'{path}' has no scenes for the split '{split}', which begins after {first:,}.")
 
 
 # --- CLEVRTex -------------------------------------------------------------------------------------------------------
