@@ -11,9 +11,9 @@ from PIL import Image
 
 from training.datasets.objects import load
 from training.datasets.objects.multi_object import read_scenes
-from training.datasets.objects.published import CocoObjects, MultiObject, coco_masks, middle
+from training.datasets.objects.published import CocoObjects, MultiObject, coco_masks
+from training.datasets.pictures import middle
 from training.datasets.records import read_split
-
 
 BYTES = [bytes([byte]) for byte in range(256)]
 

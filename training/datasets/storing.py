@@ -29,7 +29,7 @@ def store(name, features, splits, description, data_dir=None):
     import tensorflow_datasets as tfds
 
     # Importing them makes them known to TensorFlow Datasets.
-    from training.datasets.images import digits8  # noqa: F401
+    from training.datasets.images import digits8, tiny_imagenet  # noqa: F401
     from training.datasets.objects import builder as scenes  # noqa: F401
 
     if name in tfds.list_builders(with_community_datasets=False):

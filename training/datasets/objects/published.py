@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from training.datasets.manual import manual_files
 from training.datasets.objects.multi_object import read_scenes
+from training.datasets.pictures import middle
 
 # What masks have where no one knows what a pixel belongs to.
 IGNORED = 255
@@ -375,23 +376,6 @@ def coco_masks(panoptic, objects):
             where = identity == segment
             mask[where], classes[where] = (IGNORED, IGNORED) if crowd else (number, label + 1)
     return mask, classes
-
-
-def middle(picture, size):
-    """The middle square of a picture of Pillow, resized so that its shorter side has `size` pixels.
-
-    Bilinearly if it has three channels; else it has numbers of objects, and each pixel takes its nearest neighbour's.
-
-    Returns:
-        `(size, size, 3)` or `(size, size, 1)` uint8.
-    """
-    from PIL import Image
-
-    method = Image.Resampling.BILINEAR if picture.mode == "RGB" else Image.Resampling.NEAREST
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    pixels = np.asarray(picture.resize((size, size), method, box=(left, top, left + side, top + side)))
-    return pixels.reshape(size, size, -1)
 
 
 PUBLISHED = {"multi_object": MultiObject, "clevrtex": Clevrtex, "voc": VocObjects, "coco": CocoObjects}
