@@ -32,6 +32,10 @@ _HOPFIELD = {"hopfield": "run directory of hopfield_mnist, whose network is used
 
 EXPERIMENTS = {
     "sudoku": Entry("training.sudoku", "SudokuExperiment", "train a Sudoku model"),
+    "objects": Entry(
+        "training.images.objects", "ObjectsExperiment", "train a model that finds objects in images without labels"
+    ),
+    "image_classifier": Entry("training.images.classifier", "ClassifierExperiment", "train a classifier of images"),
     "hopfield_mnist": Entry(
         "training.memories.hopfield_mnist", "HopfieldExperiment", "train a Hopfield memory to tell digits apart"
     ),

@@ -5,11 +5,11 @@ import pathlib
 import keras
 
 from keras_kuramoto.layers import CDAMRecall, FiniteAutomaton
-from keras_kuramoto.models import ConfiguredModel, MemoryClassifier, SudokuModel
+from keras_kuramoto.models import ConfiguredModel, ImageModel, MemoryClassifier, SudokuModel
 from training.options import unknown
 from training.runs import RunDirectory
 
-MODELS = (SudokuModel, MemoryClassifier)
+MODELS = (SudokuModel, ImageModel, MemoryClassifier)
 #: Layers that are a whole model by themselves: any functional model with nothing but one of them in it is such a model.
 LAYERS = (CDAMRecall, FiniteAutomaton)
 
@@ -61,6 +61,23 @@ def load_model(source):
     known = ", ".join(kind.__name__ for kind in MODELS)
     alone = " or ".join(kind.__name__ for kind in LAYERS)
     raise ValueError(f"'{path}' holds a {type(model).__name__}, which is none of {known}, nor one {alone} alone.")
+
+
+def start_from(model, source, described):
+    """Gives a model the weights of another one.
+
+    Args:
+        model: The model.
+        source: As for `load_model`.
+        described: What the model is called in the error.
+
+    Raises:
+        ValueError: As from `load_model`, or if the models differ.
+    """
+    weights = load_model(source).get_weights()
+    if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:
+        raise ValueError(f"The model of `start`, '{source}', differs from '{described}'.")
+    model.set_weights(weights)
 
 
 def _first_line(error):

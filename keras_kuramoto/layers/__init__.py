@@ -10,7 +10,11 @@
 | energies of oscillators, for training, voting and plots | `energies.lyapunov_energy`, `energies.voting_energy` |
 | the same for each position | `energies.lyapunov_energy_density`, `energies.voting_energy_density`, `energies.sum_over_positions` |
 | Sudoku: models, presets with trained weights, metrics | `models.SudokuModel`, `models.AKOrNSudoku`, `metrics.BoardAccuracy`, `metrics.BlankCellAccuracy` |
-| the baselines: a transformer, iterative self-attention | `models.TransformerSudoku`, `TransformerBlock`, `Repeat`, `Residual` |
+| objects in images without labels; the baselines | `models.ObjectsModel`, `models.AKOrNObjects`, `models.IterativeObjects`, `models.ImageModel` |
+| classifiers of images; the baselines | `models.ImageClassifier`, `models.AKOrNClassifier`, `models.IterativeClassifier`, `models.ResNetClassifier` |
+| the baselines for Sudoku: a transformer, iterative self-attention | `models.TransformerSudoku`, `TransformerBlock`, `Repeat`, `Residual` |
+| how well objects are found, instances or classes: FG-ARI, mean best overlap | `metrics.foreground_ari`, `metrics.mean_best_overlap`, `metrics.mean_over_images`, `metrics.class_labels` |
+| how far confidences can be trusted | `metrics.ExpectedCalibrationError` |
 
 | Couplings between units (connectivities) | |
 | --- | --- |
@@ -18,7 +22,7 @@
 | all to all | `DenseConnectivity`, `SymmetricDenseConnectivity` |
 | convolution, trained or fixed | `ConvConnectivity`, `SymmetricConvConnectivity`, `FixedKernelConnectivity`, `gaussian_kernel`, `random_kernel` |
 | self-attention | `AttentionConnectivity`, `SymmetricAttentionConnectivity` |
-| position encodings of attention | `PositionEncoding`, `GTA`, `RotaryEncoding`, `AbsoluteEncoding`, `BoardEncoding` |
+| position encodings of attention; a vector added to each position once | `PositionEncoding`, `GTA`, `RotaryEncoding`, `AbsoluteEncoding`, `BoardEncoding`, `PositionEmbedding` |
 | layers of units: between them, within them | `HierarchicalConnectivity`, `HierarchicalConvConnectivity`, `LateralConnectivity` |
 
 | Associative memories in continuous time | |
@@ -103,6 +107,7 @@ from keras_kuramoto.layers.layer import Layer, StateLayer
 from keras_kuramoto.layers.memory import Memory
 from keras_kuramoto.layers.natural_frequency import NaturalFrequency
 from keras_kuramoto.layers.oscillator_readout import OscillatorReadout
+from keras_kuramoto.layers.position_embedding import PositionEmbedding
 from keras_kuramoto.layers.position_encoding import GTA, AbsoluteEncoding, PositionEncoding, RotaryEncoding
 from keras_kuramoto.layers.quasi_equilibrium_memory import HebbianMemory, QuasiEquilibriumMemory
 from keras_kuramoto.layers.repeat import Repeat
@@ -150,6 +155,7 @@ __all__ = [
     "NetworkCoupling",
     "OscillatorReadout",
     "PairCoupling",
+    "PositionEmbedding",
     "PositionEncoding",
     "QuasiEquilibriumMemory",
     "Repeat",

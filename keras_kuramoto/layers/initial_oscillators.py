@@ -14,6 +14,8 @@ class InitialOscillators(StateLayer):
     Args:
         oscillator_dim: N ≥ 2, the number of components of an oscillator.
         seed: Seed of the layer's `keras.random.SeedGenerator`, from which oscillators are drawn that are not given.
+        noise_layer: Layer applied to the noise, given or drawn, before it is normalised, such as `PositionEmbedding`;
+            or `None`.
         **kwargs: As for `keras.layers.Layer`.
 
     Call arguments:
@@ -26,7 +28,8 @@ class InitialOscillators(StateLayer):
         Unit oscillators, same shape as `c`, float32 under a mixed precision policy.
 
     Raises:
-        ValueError: If N is no integer ≥ 2, does not divide the channels, or `noise` has another shape than `c`.
+        ValueError: If N is no integer ≥ 2 or does not divide the channels, `noise_layer` is no layer, or `noise` has
+            another shape than `c`.
 
     Example:
 
@@ -36,14 +39,19 @@ class InitialOscillators(StateLayer):
     Reference: Miyato et al., ICLR 2025, Sec. 6.2.
     """
 
-    def __init__(self, oscillator_dim, seed=None, **kwargs):
+    def __init__(self, oscillator_dim, seed=None, noise_layer=None, **kwargs):
         super().__init__(**kwargs)
+        if noise_layer is not None and not isinstance(noise_layer, keras.layers.Layer):
+            raise ValueError(f"`noise_layer` must be a Keras layer or `None`. Received {noise_layer!r}.")
         self.oscillator_dim = sphere.check_oscillator_dim(oscillator_dim)
         self.seed = seed
+        self.noise_layer = noise_layer
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, c_shape, known_shape=None, noise_shape=None):
         sphere.check_channels(c_shape[-1], self.oscillator_dim)
+        if self.noise_layer is not None and not self.noise_layer.built:
+            self.noise_layer.build(c_shape)
 
     def call(self, c, known=None, noise=None):
         c = ops.cast(c, self.variable_dtype)
@@ -53,6 +61,8 @@ class InitialOscillators(StateLayer):
             raise ValueError(
                 f"`noise` must have the shape of the stimuli, {tuple(c.shape)}. Received {tuple(noise.shape)}."
             )
+        if self.noise_layer is not None:
+            noise = self.noise_layer(noise)
         x = ops.cast(noise, c.dtype)
         if known is not None:
             x = ops.where(ops.expand_dims(known, -1), c, x)

@@ -10,6 +10,20 @@ from keras_kuramoto.layers.layer import Layer, exactly
 from keras_kuramoto.ops.positions import axial_angles
 
 
+def resized(table, old, new, layer):
+    """Bilinear interpolation of a table `(positions, features)` from the grid that a layer was built for to another."""
+    old, new = tuple(old), tuple(new)
+    if old == new:
+        return table
+    if len(old) != len(new) or len(old) > 2:
+        raise ValueError(
+            f"`{type(layer).__name__}` was built for the grid {old} and interpolates in one or two dimensions. "
+            f"Received the grid {new}."
+        )
+    image = ops.reshape(table, (*(*old, 1)[:2], -1))
+    return ops.reshape(ops.image.resize(image, (*new, 1)[:2], data_format="channels_last"), (math.prod(new), -1))
+
+
 class PositionEncoding(Layer):
     """Base class: what `AttentionConnectivity` asks of a position encoding. Each hook does nothing here.
 
@@ -39,17 +53,7 @@ class PositionEncoding(Layer):
         return output
 
     def _resized(self, table, grid):
-        """Bilinear interpolation of a table `(positions, features)` from the grid it was built for to another."""
-        if tuple(grid) == self.grid:
-            return table
-        if len(grid) != len(self.grid) or len(grid) > 2:
-            raise ValueError(
-                f"`{type(self).__name__}` was built for the grid {self.grid} and interpolates in one or two "
-                f"dimensions. Received the grid {tuple(grid)}."
-            )
-        old, new = (*self.grid, 1)[:2], (*grid, 1)[:2]
-        image = ops.image.resize(ops.reshape(table, (*old, -1)), new, data_format="channels_last")
-        return ops.reshape(image, (math.prod(grid), -1))
+        return resized(table, self.grid, grid, self)
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")

@@ -6,11 +6,19 @@ from keras_kuramoto.models.hierarchical_memories import (
     lateral_conv_oscillators,
     lateral_oscillators,
 )
+from keras_kuramoto.models.image_classifier import (
+    AKOrNClassifier,
+    ImageClassifier,
+    IterativeClassifier,
+    ResNetClassifier,
+)
+from keras_kuramoto.models.image_model import ImageModel
 from keras_kuramoto.models.memory_classifier import (
     CoupledClassifier,
     HopfieldClassifier,
     MemoryClassifier,
 )
+from keras_kuramoto.models.objects import AKOrNObjects, IterativeObjects, ObjectsModel
 from keras_kuramoto.models.sudoku import (
     AKOrNSudoku,
     SudokuModel,
@@ -18,11 +26,19 @@ from keras_kuramoto.models.sudoku import (
 )
 
 __all__ = [
+    "AKOrNClassifier",
+    "AKOrNObjects",
     "AKOrNSudoku",
     "ConfiguredModel",
     "CoupledClassifier",
     "HopfieldClassifier",
+    "ImageClassifier",
+    "ImageModel",
+    "IterativeClassifier",
+    "IterativeObjects",
     "MemoryClassifier",
+    "ObjectsModel",
+    "ResNetClassifier",
     "SudokuModel",
     "TransformerSudoku",
     "deep_oscillators",

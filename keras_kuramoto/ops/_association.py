@@ -76,7 +76,7 @@ def standardized(x):
 
     The products of standardised states and patterns are their Pearson correlations.
     """
-    x, _, _ = moderate(x)
+    x = moderate(x)
     rounding = float(np.finfo(keras.backend.standardize_dtype(x.dtype)).eps)
     centred = x - ops.sum(x, axis=-1, keepdims=True) / x.shape[-1]
     squares = ops.sum(centred * centred, axis=-1, keepdims=True)

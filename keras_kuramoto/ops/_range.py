@@ -12,7 +12,7 @@ def at_least_float32(x):
     return ops.cast(x, "float32") if keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16") else x
 
 
-def moderate(x, axis=-1, small=True):
+def moderate(x, axis=-1):
     """Vectors times powers of two that make their squares fit the dtype: nearly always 1, which changes no digit.
 
     The scale is a constant for gradients, so that those of a function that does not depend on it stay what they are.
@@ -20,16 +20,13 @@ def moderate(x, axis=-1, small=True):
     Args:
         x: Tensor of float32 or float64.
         axis: Axis of the components.
-        small: Whether small vectors are scaled too, and not only large ones.
 
     Returns:
-        `(x * scale, scale, size)`: `scale`, and `size`, the largest absolute component, with the axis of size 1.
+        Tensor of the same shape.
     """
     # Then the sum of 2²⁰ squares is finite, and the square of the largest component is not subnormal.
     half = int(np.finfo(keras.backend.standardize_dtype(x.dtype)).maxexp) // 2
     size = ops.stop_gradient(largest(ops.abs(x), axis, keepdims=True))
     one = ops.ones_like(size)
     scale = ops.where(size > 2.0 ** (half - 10), 2.0 ** -(half + 10) * one, one)
-    if small:
-        scale = ops.where(size < 2.0 ** -(half - 10), 2.0 ** (half + 10) * one, scale)
-    return x * scale, scale, size
+    return x * ops.where(size < 2.0 ** -(half - 10), 2.0 ** (half + 10) * one, scale)

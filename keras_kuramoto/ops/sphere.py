@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_kuramoto.ops._range import at_least_float32, moderate
+from keras_kuramoto._backend.precise import largest
+from keras_kuramoto.ops._range import at_least_float32
 
 
 def split_oscillators(x, oscillator_dim):
@@ -63,12 +64,8 @@ def safe_norm(x, axis=-1, keepdims=False):
     """
     x = ops.convert_to_tensor(x)
     dtype = x.dtype
-    x, scale, _ = moderate(at_least_float32(x), axis)
-    square = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    # Written so that NaN stays NaN.
-    zero = square <= 0
-    norm = ops.where(zero, ops.zeros_like(square), ops.sqrt(ops.where(zero, ops.ones_like(square), square)) / scale)
-    norm = ops.cast(norm, dtype)
+    x, size, square = _by_largest(at_least_float32(x), axis)
+    norm = ops.cast(size * ops.sqrt(square), dtype)
     return norm if keepdims else ops.squeeze(norm, axis=axis)
 
 
@@ -92,11 +89,20 @@ def normalize(x, axis=-1):
     """
     x = ops.convert_to_tensor(x)
     dtype = keras.backend.standardize_dtype(x.dtype)
-    x, _, size = moderate(at_least_float32(x), axis, small=False)
-    square = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    # 1/√∞ = 0, and so is its gradient.
-    short = size <= (2.0**-15 if dtype == "float16" else 1e-12)
-    return ops.cast(x * ops.rsqrt(ops.where(short, float("inf"), square)), dtype)
+    x, _, square = _by_largest(at_least_float32(x), axis, short=2.0**-15 if dtype == "float16" else 1e-12)
+    return ops.cast(x * ops.rsqrt(square), dtype)
+
+
+def _by_largest(x, axis, short=0.0):
+    """Vectors divided by their largest absolute component, that component, and the sum of the quotients' squares.
+
+    A vector none of whose components is above `short` is divided by infinity, and its sum is then any number but 0,
+    which has no gradient under a root. The size is a constant for gradients: no length depends on it.
+    """
+    size = ops.stop_gradient(largest(ops.abs(x), axis, keepdims=True))
+    x = x / ops.where(size <= short, float("inf"), size)
+    # All other sums are at least 1.
+    return x, size, ops.maximum(ops.sum(ops.square(x), axis=axis, keepdims=True), 0.5)
 
 
 def project_to_tangent(x, y, axis=-1):

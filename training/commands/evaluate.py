@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+from training import plots
 from training.experiments import EXPERIMENTS, of_preset
 from training.options import with_settings
 from training.runs import RunDirectory
@@ -15,7 +16,8 @@ def prepare(options):
         options: The parsed command line.
 
     Returns:
-        A function that evaluates, prints what came out, and adds it to the results of a run.
+        A function that evaluates, prints what came out, and adds it to the results of a run; pictures go into the
+        run's directory `evaluations`, in a new one each time.
 
     Raises:
         ValueError: For bad input.
@@ -38,16 +40,23 @@ def prepare(options):
 
     def evaluate():
         results = experiment.evaluate(model, strategy)
-        table, _ = experiment.report(model, strategy)
+        table, figures = experiment.report(model, strategy)
         if not is_chief(strategy):
             return
         print(experiment.summary(results), flush=True)
         if table:
             print(json.dumps(table, indent=1), flush=True)
         if run.exists:
-            run.add_result(
+            index = run.add_result(
                 {"evaluation": _evaluation(settings), "test": results, **({"table": table} if table else {})}
             )
+            # Those of the training stay.
+            pictures = run.path / "evaluations" / str(index)
+            for name, figure in figures.items():
+                pictures.mkdir(parents=True, exist_ok=True)
+                plots.save(figure, pictures / name)
+            if figures:
+                print(f"Pictures: {pictures}", flush=True)
 
     return evaluate
 

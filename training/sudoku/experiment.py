@@ -14,7 +14,7 @@ from training.datasets.sudoku.augment import random_symmetry
 from training.datasets.sudoku.files import read_boards
 from training.loop import Experiment
 from training.options import AdamOptions, option
-from training.source import load_model
+from training.source import start_from
 from training.sudoku.solver import BoardSolver, score
 
 
@@ -184,10 +184,7 @@ class SudokuExperiment(Experiment):
     def build_model(self):
         model = self._new_model()
         if self.options.start:
-            weights = load_model(self.options.start).get_weights()
-            if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:
-                raise ValueError(f"The model of `start`, '{self.options.start}', differs from '{self.options.model}'.")
-            model.set_weights(weights)
+            start_from(model, self.options.start, self.options.model)
         return model
 
     def examples(self):

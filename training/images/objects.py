@@ -1,0 +1,209 @@
+"""Object discovery, Sec. 6.1 and C.1 of the AKOrN paper: SimCLR on images without labels, then clusters of features."""
+
+import dataclasses
+import functools
+import itertools
+
+import tensorflow as tf
+
+from keras_kuramoto.metrics import foreground_ari, mean_best_overlap, mean_over_images
+from keras_kuramoto.models import ObjectsModel
+from training.datasets.augmentations import SimCLRViews
+from training.datasets.objects import load
+from training.images.clustering import AgglomerativeClustering, KMeansClustering, UpTiling, feature_maps, find_objects
+from training.images.contrast import contrastive_loss
+from training.images.pictures import objects_figure
+from training.images.running import ImageRunner
+from training.loop import Experiment
+from training.options import AdamOptions, option
+from training.source import start_from
+
+CLUSTERINGS = {"agglomerative": AgglomerativeClustering, "kmeans": KMeansClustering}
+# Images that a report shows.
+_DRAWN = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectsOptions(AdamOptions):
+    """Options of object discovery, besides those of the loop and of Adam.
+
+    Attributes:
+        data: Data set to train on, as `training.datasets.objects.load` names them.
+        model: Name of the model's preset.
+        arguments: Arguments of the model in place of the preset's, set as `arguments.name=value`.
+        start: Run directory, `.keras` file or preset whose trained weights are the first ones; none if empty.
+        temperature: τ of the contrastive loss.
+        strength: How strongly views change the colours, see `SimCLRViews`.
+        crop: The least share of the image's area that a view has.
+        flip: Whether views are mirrored.
+        test_data: Data set to evaluate on; empty for that of the training.
+        test_images: How many images an evaluation takes, the first ones; 0 for all.
+        test_steps: Number of Kuramoto steps of each block, 0 for the model's own.
+        clusters: Number of clusters in each image.
+        clustering: How they are found: `"agglomerative"` or `"kmeans"`.
+        up_tiling: How many times finer the features are made by shifted images, see `UpTiling`.
+        test_batch: Images that are computed at once, on all replicas.
+    """
+
+    batch_size: int = option(256, least=2)
+    average_momentum: float = option(0.998, least=0, below=1)
+    clip_norm: float = option(0.0, least=0)
+    data: str = option("tetrominoes")
+    model: str = option("objects_tetrominoes_small")
+    arguments: dict = option({})
+    start: str = option("")
+    temperature: float = option(0.1, above=0)
+    strength: float = option(0.5, least=0, most=1)
+    crop: float = option(0.08, above=0, most=1)
+    flip: bool = option(False)
+    test_data: str = option("", evaluation=True)
+    test_images: int = option(0, least=0, evaluation=True)
+    test_steps: int = option(0, least=0, evaluation=True)
+    clusters: int = option(4, least=1, evaluation=True)
+    clustering: str = option("agglomerative", choices=tuple(CLUSTERINGS), evaluation=True)
+    up_tiling: int = option(1, least=1, evaluation=True)
+    test_batch: int = option(160, least=1, evaluation=True)
+
+
+def _paper(epochs, examples, batch_size=256, **options):
+    updates = examples // batch_size * epochs
+    return ObjectsOptions(
+        steps=updates - updates % 10,
+        batch_size=batch_size,
+        final_learning_rate=1.0,
+        warmup_steps=0,
+        evaluate_every=1000,
+        checkpoint_every=500,
+        **options,
+    )
+
+
+PRESETS = {
+    # Tables 9 to 11.
+    "objects_tetrominoes": _paper(50, 60_000, model="objects_tetrominoes"),
+    # One that a CPU trains.
+    "objects_tetrominoes_small": ObjectsOptions(
+        steps=6000,
+        batch_size=128,
+        learning_rate=2e-3,
+        warmup_steps=200,
+        evaluate_every=500,
+        checkpoint_every=250,
+    ),
+}
+for _name in list(PRESETS):
+    PRESETS[f"{_name}_iterative"] = dataclasses.replace(PRESETS[_name], model=f"{_name}_iterative")
+
+
+class ObjectsExperiment(Experiment):
+    """Trains a model to tell views of one image from those of others; its features then show the objects.
+
+    Args:
+        options: An `ObjectsOptions`.
+        data_dir: Where TensorFlow Datasets keeps its data, its own default if `None`.
+
+    Raises:
+        ValueError: If the preset, an argument of the model or the data set is unknown, or steps are asked of a model
+            without oscillators.
+    """
+
+    whole_batch_loss = True
+
+    def __init__(self, options, data_dir=None):
+        self.options, self.data_dir = options, data_dir
+        model = self._new_model()
+        self._has_energy, self._noise_shape, self._image_size = model.has_energy, model.noise_shape(), model.image_size
+        height, width = self._image_size
+        if height != width:
+            raise ValueError(f"Views are square. The model is for images of {height} x {width}.")
+        self._views = SimCLRViews(height, options.strength, (options.crop, 1.0), options.flip)
+        self.test = self.test_scenes()
+        self._runners = {}
+
+    def train_scenes(self):
+        """The scenes to train on, a dictionary with `image`, uint8 `(count, height, width, 3)`."""
+        return load(self.options.data, "train", self.data_dir)
+
+    def test_scenes(self):
+        """The scenes to evaluate on, likewise, with `mask`, `(count, height, width)`."""
+        scenes = load(self.options.test_data or self.options.data, "test", self.data_dir)
+        return {name: values[: self.options.test_images or None] for name, values in scenes.items()}
+
+    def _new_model(self):
+        return ObjectsModel.from_preset(self.options.model, load_weights=False, **self.options.arguments)
+
+    def build_model(self):
+        model = self._new_model()
+        if self.options.start:
+            start_from(model, self.options.start, self.options.model)
+        return model
+
+    def examples(self):
+        return {"image": self.train_scenes()["image"]}
+
+    def batch(self, examples, seed):
+        views = {}
+        for index, name in enumerate(("first", "second")):
+            apart = tf.random.experimental.stateless_fold_in(seed, index)
+            views[name] = self._views(examples["image"], apart)
+            if self._has_energy:
+                shape = (self.options.batch_size, *self._noise_shape)
+                views[f"{name}_noise"] = tf.random.stateless_normal(shape, apart + 1)
+        return views, {}
+
+    def outputs(self, model, examples, shared, training):
+        def both(*suffixes):
+            return [tf.concat([examples[f"{view}{s}"] for view in ("first", "second")], axis=0) for s in suffixes]
+
+        projection = model.run(*both("", "_noise") if self._has_energy else both(""), training=training)
+        first, second = tf.split(projection, 2)
+        return {"first": first, "second": second}
+
+    def loss(self, outputs, examples, shared):
+        return contrastive_loss(outputs["first"], outputs["second"], self.options.temperature)
+
+    def check_model(self, model):
+        if not isinstance(model, ObjectsModel):
+            raise ValueError(f"A {type(model).__name__} has no features of objects; this experiment's model has.")
+        rows, columns, _ = model.noise_shape(*self.test["image"].shape[1:3])
+        if self.options.clusters > rows * columns * self.options.up_tiling**2:
+            raise ValueError(
+                f"`clusters` must be at most the number of features of an image, {rows} x {columns}, times `up_tiling` "
+                f"twice. Received {self.options.clusters} and {self.options.up_tiling}."
+            )
+
+    def features_of(self, model, strategy):
+        """The function from images to features that are clustered, each time with other initial oscillators."""
+        options = self.options
+        # Kept from one evaluation to the next: compiling takes long.
+        if id(model) not in self._runners:
+            steps = {"num_steps": options.test_steps} if options.test_steps else {}
+            features = functools.partial(model.features, **steps)
+            self._runners[id(model)] = ImageRunner(features, model, strategy, options.test_batch, options.seed)
+        runner, draws = self._runners[id(model)], itertools.count()
+
+        def features_of(images):
+            return runner(images, next(draws))
+
+        if options.up_tiling == 1:
+            return features_of
+        return UpTiling(features_of, options.up_tiling, model.patch_size, options.test_batch)
+
+    def _clustering(self):
+        return CLUSTERINGS[self.options.clustering](self.options.clusters)
+
+    def evaluate(self, model, strategy):
+        """FG-ARI and mean best overlap, means over the test images, from 0 to 1."""
+        images = self.test["image"].astype("float32") / 255
+        labels = find_objects(self.features_of(model, strategy), images, self._clustering(), self.options.test_batch)
+        return {
+            "fg_ari": mean_over_images(foreground_ari(self.test["mask"], labels)),
+            "mean_best_overlap": mean_over_images(mean_best_overlap(self.test["mask"], labels)),
+        }
+
+    def report(self, model, strategy):
+        images = self.test["image"][:_DRAWN].astype("float32") / 255
+        truth = self.test["mask"][:_DRAWN].astype("int32")
+        labels = find_objects(self.features_of(model, strategy), images, self._clustering(), self.options.test_batch)
+        features = feature_maps(self.features_of(model, strategy), images, self.options.test_batch)
+        return {}, {"objects.png": objects_figure(images, labels, features, truth)}
