@@ -16,6 +16,7 @@ EPILOG = """examples:
   python -m training sudoku --preset sudoku9_small --set steps=2000 --run-dir runs/short
   python -m training sudoku --preset sudoku9_small --resume
   python -m training evaluate runs/sudoku9_small --set test_data=9x9_hard --set votes=100
+  python -m training objects --preset objects_tetrominoes_small
   python -m training hopfield_mnist --preset hopfield_digits
   python -m training memory_editing --preset swap_digits --hopfield runs/hopfield_digits
   python -m training cdam sequence --frames frames/
@@ -59,6 +60,9 @@ def _parser():
         default=[],
         metavar="NAME=VALUE",
         help="change an option of the evaluation; repeatable",
+    )
+    test.add_argument(
+        "--pictures", metavar="DIR", help="new directory for pictures (default: one in a run's `evaluations`)"
     )
     test.set_defaults(prepare=evaluate.prepare)
     idx = commands.add_parser(
