@@ -316,8 +316,8 @@ class CocoObjects(_Published):
     """COCO 2017's instances, 256×256, from `coco/2017_panoptic` of TensorFlow Datasets, which is downloaded.
 
     118,287 train, 5,000 test, which the publishers call validation. The images are resized so that the shorter side has
-    256 pixels, and their middle is taken. `mask` tells instances of things, `classes` their classes, 1 to 80; both are 0
-    for stuff, as for the background, and 255 for crowds.
+    256 pixels, and their middle is taken. `mask` tells instances of things, `classes` their classes, 1 to 80; both are
+    0 for stuff, as for the background, and 255 for crowds.
 
     Example:
 
