@@ -36,7 +36,7 @@ def test_tiny_imagenet_is_read(tmp_path):
     ):
         load_images("tiny_imagenet", "train", tmp_path)
     write_tiny_imagenet(folder)
-    for split, count in (("train", 400), ("validation", 3)):
+    for split, count in (("train", 400), ("test", 3)):
         images = load_images("tiny_imagenet", split, tmp_path)
         assert images.image.shape == (count, 64, 64, 3)
         assert images.classes == 200

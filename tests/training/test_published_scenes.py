@@ -189,7 +189,7 @@ def test_voc_is_read(tmp_path):
         Image.fromarray(np.full((64, 96, 3), 99, np.uint8)).save(folder / "JPEGImages" / f"{name}.jpg")
         Image.fromarray(instances).save(folder / "SegmentationObject" / f"{name}.png")
         Image.fromarray(np.where(instances == 2, 15, instances)).save(folder / "SegmentationClass" / f"{name}.png")
-    data = load("voc", "validation", tmp_path)
+    data = load("voc", "test", tmp_path)
     assert data["image"].shape == (2, 256, 256, 3)
     assert np.abs(data["image"].astype(int) - 99).max() < 3
     assert data["mask"].dtype == data["classes"].dtype == np.int32
@@ -218,14 +218,15 @@ def test_coco_is_read_from_tensorflow_datasets(tmp_path, monkeypatch):
     panoptic[10:20, ..., 1] = 1
     objects = {"id": np.array([256]), "label": np.array([2]), "is_crowd": np.array([False])}
     example = {
-        "image": np.full((40, 30, 3), 7, np.uint8),
         "image/id": 5,
         "panoptic_image": panoptic,
         "panoptic_objects": objects,
     }
     source = types.SimpleNamespace(
         download_and_prepare=lambda: None,
-        as_dataset=lambda split: tf.data.Dataset.from_tensors(example),
+        as_dataset=lambda split: tf.data.Dataset.from_tensors(
+            {**example, "image": np.full((40, 30, 3), {"train": 9, "validation": 7}[split], np.uint8)}
+        ),
     )
     builder = tfds.builder
 
@@ -233,9 +234,10 @@ def test_coco_is_read_from_tensorflow_datasets(tmp_path, monkeypatch):
         return source if name == "coco/2017_panoptic" else builder(name, **options)
 
     monkeypatch.setattr("training.datasets.objects.published.tfds.builder", fake)
-    data = load("coco", "validation", tmp_path)
+    data = load("coco", "test", tmp_path)
     assert CocoObjects.name == "coco_objects"
     assert data["image"].shape == (1, 256, 256, 3)
+    assert set(np.unique(data["image"])) == {7}
     # Of 40 rows the middle 30.
     rows = np.flatnonzero(data["mask"][0, :, 0])
     assert (rows[0], rows[-1]) == (round(5 / 30 * 256), round(15 / 30 * 256) - 1)

@@ -61,8 +61,7 @@ def load_images(name, split, data_dir=None):
         name: `"digits8"`; `"tiny_imagenet"`, whose files belong into `downloads/manual` of the data directory; a name
             that was given to `python -m training prepare-idx` or `prepare-images`; or a data set of TensorFlow Datasets
             whose images have one size, such as `"cifar10"` or `"cifar10_corrupted/fog_3"`, which is downloaded.
-        split: `"train"` or `"test"`; `"tiny_imagenet"` has `"train"` and `"validation"`, and data sets of TensorFlow
-            Datasets may have other splits, too.
+        split: `"train"` or `"test"`; data sets of TensorFlow Datasets may have other splits, too.
         data_dir: Directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
             or the environment variable `TFDS_DATA_DIR`).
 

@@ -9,10 +9,10 @@ from training.datasets.manual import manual_files
 
 
 class TinyImagenet(tfds.core.GeneratorBasedBuilder):
-    """Tiny ImageNet: 100,000 images of 64×64 pixels to train and 10,000 to validate, of 200 classes.
+    """Tiny ImageNet: 100,000 images of 64×64 pixels to train and 10,000 to test, of 200 classes.
 
-    The labels of the published test images are not published. The folder `tiny-imagenet-200` belongs into
-    `downloads/manual` of the data directory.
+    The test split is what the publishers call validation: the labels of their own test split are secret. The folder
+    `tiny-imagenet-200` belongs into `downloads/manual` of the data directory.
 
     Example:
 
@@ -52,7 +52,7 @@ class TinyImagenet(tfds.core.GeneratorBasedBuilder):
             "train": self._generate_examples(
                 (path, labels[name]) for name in labels for path in sorted((train / name / "images").iterdir())
             ),
-            "validation": self._generate_examples((validation / path, labels[name]) for path, name in pairs),
+            "test": self._generate_examples((validation / path, labels[name]) for path, name in pairs),
         }
 
     def _generate_examples(self, images):

@@ -18,8 +18,9 @@ def load(name, split, data_dir=None):
             `"multi_object/multi_dsprites"`, `"multi_object/clevr"`, `"clevrtex/full"`, `"clevrtex/outd"`,
             `"clevrtex/camo"` and `"voc"`, whose files belong into the folder `downloads/manual` of the data directory,
             and `"coco"`, which is downloaded.
-        split: `"train"` or `"test"`; `"clevrtex/full"` and `"clevrtex/camo"` have `"validation"`, too, `"voc"` and
-            `"coco"` have it and no `"test"`, and `"clevrtex/outd"` has `"test"` only.
+        split: `"train"` or `"test"`; `"clevrtex/full"` and `"clevrtex/camo"` have `"validation"`, too, and
+            `"clevrtex/outd"` has `"test"` only. Of `"voc"` and `"coco"`, `"test"` is what the publishers call
+            validation: the annotations of their own test split are secret.
         data_dir: Directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
             or the environment variable `TFDS_DATA_DIR`).
 

@@ -260,7 +260,7 @@ def _flat(image):
 
 
 class VocObjects(_Published):
-    """Pascal VOC 2012's segmented images, 256×256: 1,464 train, 1,449 validation.
+    """Pascal VOC 2012's segmented images, 256×256: 1,464 train, 1,449 test, which the publishers call validation.
 
     The images are resized so that the shorter side has 256 pixels, and their middle is taken. `mask` tells instances,
     `classes` classes 1 to 20; both are 0 for the background and 255 on borders, where nothing is annotated. (The
@@ -294,7 +294,7 @@ class VocObjects(_Published):
         paths = manual_files(dl_manager, [str(folder / name) for name in names + lists], source)
         return {
             split: self._generate_examples(*paths[:3], path.read_text().split())
-            for split, path in zip(("train", "validation"), paths[3:])
+            for split, path in zip(("train", "test"), paths[3:])
         }
 
     def _generate_examples(self, images, instances, classes, names):
@@ -315,9 +315,9 @@ class VocObjects(_Published):
 class CocoObjects(_Published):
     """COCO 2017's instances, 256×256, from `coco/2017_panoptic` of TensorFlow Datasets, which is downloaded.
 
-    118,287 train, 5,000 validation. The images are resized so that the shorter side has 256 pixels, and their middle is
-    taken. `mask` tells instances of things, `classes` their classes, 1 to 80; both are 0 for stuff, as the background,
-    and 255 for crowds.
+    118,287 train, 5,000 test, which the publishers call validation. The images are resized so that the shorter side has
+    256 pixels, and their middle is taken. `mask` tells instances of things, `classes` their classes, 1 to 80; both are
+    0 for stuff, as for the background, and 255 for crowds.
 
     Example:
 
@@ -340,7 +340,10 @@ class CocoObjects(_Published):
         del dl_manager
         source = tfds.builder("coco/2017_panoptic", data_dir=self.data_dir_root)
         source.download_and_prepare()
-        return {split: self._generate_examples(source, split) for split in ("train", "validation")}
+        return {
+            split: self._generate_examples(source, original)
+            for split, original in (("train", "train"), ("test", "validation"))
+        }
 
     def _generate_examples(self, source, split):
         from PIL import Image
