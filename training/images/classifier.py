@@ -17,7 +17,8 @@ from training.loop import Experiment
 from training.options import AdamOptions, option
 from training.source import start_from
 
-MIXTURES = {"none": lambda images, seed: images, "augmix": AugMix()}
+# What makes a function of images and a seed.
+MIXTURES = {"none": lambda: lambda images, seed: images, "augmix": AugMix}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +100,7 @@ class ClassifierExperiment(Experiment):
         height, width = model.image_size
         if height != width:
             raise ValueError(f"Training images are made square. The model is for images of {height} x {width}.")
-        self._change = ClassifierAugmentation(height, MIXTURES[options.mixture])
+        self._change = ClassifierAugmentation(height, MIXTURES[options.mixture]())
         self._add_noise = RandomSignedNoise(options.noise)
         self._classes = model.num_classes
         self.test = self.read("test")

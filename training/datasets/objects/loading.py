@@ -1,5 +1,7 @@
 """Reading prepared data sets into memory."""
 
+import contextlib
+import logging
 import re
 
 import numpy as np
@@ -43,7 +45,9 @@ def load(name, split, data_dir=None):
 
     builder_name, _, config = name.partition("/")
     if builder_name in GENERATED:
-        builder = GENERATED[builder_name](config=_variant(GENERATED[builder_name], config), data_dir=data_dir)
+        kind = GENERATED[builder_name]
+        with _warnings_kept_back():
+            builder = kind(config=_variant(kind, config), data_dir=data_dir)
         _check_split(name, split, builder.builder_config.examples)
     elif builder_name in PUBLISHED:
         builder = _published(PUBLISHED[builder_name], name, config, data_dir)
@@ -56,6 +60,18 @@ def load(name, split, data_dir=None):
     if "classes" in masks:
         masks = {key: np.where(mask == IGNORED, -1, mask.astype(np.int32)) for key, mask in masks.items()}
     return {"image": data["image"], **masks}
+
+
+@contextlib.contextmanager
+def _warnings_kept_back():
+    """TensorFlow Datasets warns of every variant of a configuration, by all that the variant is."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _check_split(name, split, splits):
