@@ -444,10 +444,12 @@ class Trainer:
 
     def _report(self):
         table, figures = self.experiment.report(self.average, self.strategy)
-        if self.chief and table:
+        if not self.chief:
+            return
+        for name, figure in figures.items():
+            plots.save(figure, self.run.path / name)
+        if table:
             self.run.add_result({"step": self.step, "table": table})
-            for name, figure in figures.items():
-                plots.save(figure, self.run.path / name)
             if self.verbose:
                 print(json.dumps(table, indent=1), flush=True)
 

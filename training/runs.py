@@ -67,9 +67,10 @@ class RunDirectory:
         return read_json(self._config, f"'{self.path}' is not a run directory: it has no config.json.")
 
     def add_result(self, result):
-        """Appends a result, a dictionary, to the list in `results.json`."""
+        """Appends a result, a dictionary, to the list in `results.json`, and returns its index there."""
         results = read_json(self.results, "") if self.results.exists() else []
         write_json(self.results, [*results, result])
+        return len(results)
 
 
 def read_json(path, missing):

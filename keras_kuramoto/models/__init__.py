@@ -6,6 +6,12 @@ from keras_kuramoto.models.hierarchical_memories import (
     lateral_conv_oscillators,
     lateral_oscillators,
 )
+from keras_kuramoto.models.image_classifier import (
+    AKOrNClassifier,
+    ImageClassifier,
+    IterativeClassifier,
+    ResNetClassifier,
+)
 from keras_kuramoto.models.image_model import ImageModel
 from keras_kuramoto.models.memory_classifier import (
     CoupledClassifier,
@@ -20,15 +26,19 @@ from keras_kuramoto.models.sudoku import (
 )
 
 __all__ = [
+    "AKOrNClassifier",
     "AKOrNObjects",
     "AKOrNSudoku",
     "ConfiguredModel",
     "CoupledClassifier",
     "HopfieldClassifier",
+    "ImageClassifier",
     "ImageModel",
+    "IterativeClassifier",
     "IterativeObjects",
     "MemoryClassifier",
     "ObjectsModel",
+    "ResNetClassifier",
     "SudokuModel",
     "TransformerSudoku",
     "deep_oscillators",

@@ -220,9 +220,11 @@ def add_presets(cls, presets):
     cls._own_presets = {name: (cls, arguments) for name, arguments in presets.items()}
 
 
-def copied(layer):
-    """A layer of the same configuration, with other weights; what is no layer as it is, for others to judge."""
-    return type(layer).from_config(layer.get_config()) if isinstance(layer, keras.layers.Layer) else layer
+def copied(layer, **changes):
+    """A layer of the same configuration but for changes; what is no layer as it is, for others to judge."""
+    if not isinstance(layer, keras.layers.Layer):
+        return layer
+    return type(layer).from_config({**layer.get_config(), **changes})
 
 
 @contextlib.contextmanager

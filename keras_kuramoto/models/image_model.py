@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_kuramoto._backend.concrete import is_concrete
 from keras_kuramoto._checks import check_whole
+from keras_kuramoto.layers.kuramoto_layer import KuramotoLayer
 from keras_kuramoto.models.configured_model import ConfiguredModel, copied
 
 
@@ -39,7 +40,7 @@ class ImageModel(ConfiguredModel):
         if "patch_size" in arguments:
             self.patch_size = check_whole("patch_size", arguments["patch_size"], 1)
         self.channels = check_whole("channels", arguments["channels"], 1)
-        self.num_steps = arguments["num_steps"]
+        self.num_steps = arguments.get("num_steps", 1)
         self._check_size(self.image_size)
         super().__init__(arguments, **kwargs)
         # Not that of a functional model, which takes images of one size.
@@ -111,6 +112,27 @@ def of_each_block(name, value, blocks):
             f"`{name}` must be one for all blocks or a list with one for each of the {blocks}. Received {len(values)}."
         )
     return [copied(value) for value in values]
+
+
+def kuramoto_layers(blocks, **arguments):
+    """A Kuramoto layer for each block, of arguments that are one for all blocks or a list with one for each."""
+    arguments = {name: of_each_block(name, value, blocks) for name, value in arguments.items()}
+    return [
+        KuramotoLayer(name="kuramoto", **{name: values[index] for name, values in arguments.items()})
+        for index in range(blocks)
+    ]
+
+
+def last_features(network, c, return_energy, **options):
+    """The features of the last block of a `KuramotoNetwork`, and its energies or `None`."""
+    features, _, *energies = network(c, return_energy=return_energy, **options)
+    return features, energies[0][-1] if return_energy else None
+
+
+def no_energy(return_energy):
+    """Raises a `ValueError` if energies are asked for, of a model that has none."""
+    if return_energy:
+        raise ValueError("This model has no oscillators and so no energy; `return_energy` must be False.")
 
 
 def centred(image):

@@ -9,14 +9,21 @@ from keras_kuramoto.layers import (
     AttentionConnectivity,
     InitialOscillators,
     KuramotoBlock,
-    KuramotoLayer,
     KuramotoNetwork,
     OscillatorReadout,
     PositionEmbedding,
     TransformerBlock,
 )
 from keras_kuramoto.models.configured_model import add_presets, copied
-from keras_kuramoto.models.image_model import ImageModel, centred, fan_in_uniform, of_each_block
+from keras_kuramoto.models.image_model import (
+    ImageModel,
+    centred,
+    fan_in_uniform,
+    kuramoto_layers,
+    last_features,
+    no_energy,
+    of_each_block,
+)
 
 
 class ObjectsModel(ImageModel):
@@ -68,11 +75,13 @@ class ObjectsModel(ImageModel):
 
     def compute_outputs(self, image, noise=None, num_steps=None, return_energy=False, max_steps=None, head=True):
         patches = self.position_embedding(self.patches(centred(image)))
-        features, energies = self.compute_features(patches, noise, num_steps, return_energy, max_steps)
+        features, energies = self.compute_features(
+            patches, noise=noise, num_steps=num_steps, return_energy=return_energy, max_steps=max_steps
+        )
         output = self.projection(self.hidden(ops.max(features, axis=(1, 2)))) if head else features
         return (output, energies) if return_energy else output
 
-    def compute_features(self, patches, noise, num_steps, return_energy, max_steps):
+    def compute_features(self, patches, **options):
         """The features of the last block and the energies, or `None`, from linear features of the patches."""
         raise NotImplementedError
 
@@ -192,45 +201,24 @@ class AKOrNObjects(ObjectsModel):
         readout,
         projection_dim,
         seed,
-        step_size,
-        train_step_size,
-        project,
-        normalize,
-        remat,
-        **of_blocks,
+        **kuramoto_arguments,
     ):
         check_whole("blocks", blocks, 1)
         if readout is None:
             readout = OscillatorReadout(channels, oscillator_dim, kernel_initializer=fan_in_uniform(), name="readout")
-        of_blocks = {name: of_each_block(name, value, blocks) for name, value in of_blocks.items()}
-
-        def block(index, readout):
-            kuramoto = KuramotoLayer(
-                oscillator_dim=oscillator_dim,
-                step_size=step_size,
-                train_step_size=train_step_size,
-                project=project,
-                normalize=normalize,
-                remat=remat,
-                name="kuramoto",
-                **{name: values[index] for name, values in of_blocks.items()},
-            )
-            return KuramotoBlock(kuramoto, readout, name=f"block_{index}")
-
-        made = [block(index, one) for index, one in enumerate(of_each_block("readout", readout, blocks))]
+        layers = kuramoto_layers(blocks, oscillator_dim=oscillator_dim, **kuramoto_arguments)
+        readouts = of_each_block("readout", readout, blocks)
         initial = InitialOscillators(
             oscillator_dim, seed=seed, noise_layer=copied(position_embedding), name="initial_oscillators"
         )
+        made = [KuramotoBlock(*pair, name=f"block_{index}") for index, pair in enumerate(zip(layers, readouts))]
         return {
             **_ends(channels, patch_size, position_embedding, projection_dim),
             "network": KuramotoNetwork(made, initial, name="network"),
         }
 
-    def compute_features(self, patches, noise, num_steps, return_energy, max_steps):
-        features, _, *energies = self.network(
-            patches, noise=noise, num_steps=num_steps, return_energy=return_energy, max_steps=max_steps
-        )
-        return features, energies[0][-1] if return_energy else None
+    def compute_features(self, patches, **options):
+        return last_features(self.network, patches, **options)
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -321,13 +309,12 @@ class IterativeObjects(ObjectsModel):
             "norm": copied(normalization),
         }
 
-    def compute_features(self, patches, noise, num_steps, return_energy, max_steps):
-        if return_energy:
-            raise ValueError("This model has no oscillators and so no energy; `return_energy` must be False.")
+    def compute_features(self, patches, noise, return_energy, **options):
+        no_energy(return_energy)
         x = patches
         for name in self._layer_names:
             if name.startswith("block_"):
-                x = getattr(self, name)(x, num_steps=num_steps, max_steps=max_steps)
+                x = getattr(self, name)(x, **options)
         return ops.cast(self.norm(x), "float32"), None
 
 

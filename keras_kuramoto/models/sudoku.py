@@ -16,12 +16,12 @@ from keras_kuramoto.layers import (
     NaturalFrequency,
     OscillatorReadout,
     Repeat,
-    Residual,
     RotaryEncoding,
     SymmetricAttentionConnectivity,
     TransformerBlock,
 )
 from keras_kuramoto.models.configured_model import ConfiguredModel, add_presets, copied
+from keras_kuramoto.models.readout_network import readout_network
 
 
 class SudokuModel(ConfiguredModel):
@@ -93,16 +93,6 @@ def _digits(size, channels):
 
 def _head(size):
     return keras.layers.Dense(size, dtype="float32", name="head")
-
-
-def _pre_activated(units, name):
-    return [keras.layers.ReLU(name=f"{name}_relu"), keras.layers.Dense(units, name=name)]
-
-
-def _readout_network(channels):
-    """g: a residual unit, and the map to the next stimuli."""
-    unit = keras.Sequential([*_pre_activated(channels, "hidden"), *_pre_activated(channels, "output")], name="unit")
-    return keras.Sequential([Residual(unit, name="residual"), *_pre_activated(channels, "stimuli")], name="network")
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -184,7 +174,7 @@ class AKOrNSudoku(SudokuModel):
                     **kuramoto_arguments,
                 ),
                 OscillatorReadout(channels, oscillator_dim, name="readout"),
-                _readout_network(channels),
+                readout_network(lambda name: keras.layers.Dense(channels, name=name)),
                 name=f"block_{index}",
             )
 

@@ -1,31 +1,26 @@
 """Attacks, noise and corruptions, on classifiers whose right answer is known."""
 
+import doctest
+import importlib
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.images.robustness import (
-    CORRUPTIONS,
+from training.images.attacks import (
     FGSM,
     PGD,
     AutoAttack,
-    Classifier,
-    Corruption,
     EuclideanNorm,
     MaximumNorm,
     RandomNoise,
     SignedNoise,
     Square,
-    check_gradients,
-    cross_entropy,
-    logits_ratio,
-    margin,
-    measures,
-    under_attack,
-    under_corruption,
 )
+from training.images.corruptions import CORRUPTIONS, Corruption
+from training.images.random_classifier import RandomClassifier, cross_entropy, logits_ratio, margin
+from training.images.robustness import check_gradients, measures, under_attack, under_corruption
 
 SIZE = (6, 6, 3)
 
@@ -38,7 +33,7 @@ def linear(classes=2, seed=0, noise=0.0, scale=1.0):
         drawn = noise * tf.random.stateless_normal([tf.shape(images)[0], classes], [seed, 0])
         return scale * (tf.einsum("bhwc,khwc->bk", images - 0.5, weights) + drawn)
 
-    return Classifier(logits_of, batch_size=4), weights
+    return RandomClassifier(logits_of, batch_size=4), weights
 
 
 def examples(weights, count=6, seed=1):
@@ -152,7 +147,7 @@ def test_gradients_are_means_over_draws():
         other = tf.einsum("bhwc,hwc->b", images, tf.gather(direction, seed % 8))
         return tf.stack([other, tf.zeros_like(other)], -1)
 
-    classifier = Classifier(logits_of)
+    classifier = RandomClassifier(logits_of)
     images, labels = np.full((2, *SIZE), 0.5, "float32"), np.array([1, 0])
     gradients, losses, margins = classifier.gradients(margin, images, labels, list(range(8)))
     np.testing.assert_allclose(gradients, np.stack([direction.mean(0), -direction.mean(0)]), atol=1e-9)
@@ -172,7 +167,7 @@ def test_a_classifier_is_compiled_once():
         shapes.append(tuple(images.shape))
         return tf.reduce_mean(images, (1, 2)) + tf.cast(seed, tf.float32)
 
-    classifier = Classifier(logits_of, batch_size=4)
+    classifier = RandomClassifier(logits_of, batch_size=4)
     images = np.random.default_rng(0).random((9, *SIZE), "float32")
     for count in (9, 3, 4, 1):
         logits = classifier.logits(images[:count], [0, 5])
@@ -180,7 +175,7 @@ def test_a_classifier_is_compiled_once():
         np.testing.assert_allclose(logits[1], logits[0] + 5, rtol=1e-5)
         classifier.gradients(margin, images[:count], np.zeros(count, int), [0])
     assert shapes == [(4, *SIZE)]
-    few = Classifier(logits_of, batch_size=100)
+    few = RandomClassifier(logits_of, batch_size=100)
     few.logits(images, [0])
     few.logits(images[:2], [0])
     assert shapes[1:] == [(9, *SIZE)]
@@ -192,7 +187,7 @@ def test_measures_are_of_each_draw():
         first = tf.ones_like(images[:, 0, 0, 0]) * tf.where(seed % 2 == 0, 1.0, -1.0) * np.log(3.0).astype("float32")
         return tf.stack([first, tf.zeros_like(first)], -1)
 
-    classifier, images = Classifier(logits_of, batch_size=3), np.full((5, *SIZE), 0.5)
+    classifier, images = RandomClassifier(logits_of, batch_size=3), np.full((5, *SIZE), 0.5)
     labels = np.zeros(5, int)
     found = measures(classifier, images, labels, draws=64)
     assert 0.3 < found["accuracy"] < 0.7
@@ -242,7 +237,7 @@ def test_masked_gradients_are_seen(honest):
     def quantised(images, seed):
         return tf.einsum("bhwc,khwc->bk", tf.round(images * 100) / 100 - 0.5, weights)
 
-    found = check_gradients(Classifier(quantised), images, labels, loss=margin, **options)
+    found = check_gradients(RandomClassifier(quantised), images, labels, loss=margin, **options)
     assert not found["passed"]
     assert not found["black_box_is_weaker"]
     assert found["zero_gradients"] == 1
@@ -270,7 +265,7 @@ def test_corruptions_change_images(name):
 def test_there_are_nineteen_corruptions_of_five_severities():
     package = pytest.importorskip("imagecorruptions")
     assert list(CORRUPTIONS) == package.get_corruption_names("all")
-    classifier = Classifier(lambda images, seed: tf.reduce_mean(images, (1, 2)), batch_size=2)
+    classifier = RandomClassifier(lambda images, seed: tf.reduce_mean(images, (1, 2)), batch_size=2)
     images = np.random.default_rng(0).uniform(0.3, 0.7, (3, 32, 32, 3))
     results = under_corruption(classifier, images, [0, 1, 2], ("gaussian_noise", "contrast"), (1, 5), draws=2)
     assert list(results) == ["gaussian_noise", "contrast", "mean"]
@@ -319,3 +314,14 @@ def test_packages_that_are_not_there_are_named(monkeypatch):
         AutoAttack(0.1)(classifier, images, labels)
     with pytest.raises(ValueError, match=r"imagecorruptions-imaug.*\[robustness\]"):
         Corruption("fog", 1)(None, images, labels)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["attacks", "batches", "clustering", "corruptions", "pictures", "random_classifier", "robustness"],
+)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(f"training.images.{name}")
+    found = doctest.testmod(module)
+    assert found.attempted
+    assert not found.failed

@@ -21,6 +21,7 @@ from keras_kuramoto.layers import (
     OscillatorReadout,
     StimuliTransition,
 )
+from training.images.contrast import contrastive_loss
 from training.loop import Experiment, Trainer
 from training.options import LoopOptions
 from training.runs import RunDirectory
@@ -109,7 +110,7 @@ class PlainExperiment(ImageExperiment):
 
 
 class ContrastiveExperiment(ImageExperiment):
-    """Images of one class are to be more alike than others: a loss that no share of the batch has."""
+    """Images are to be told apart, each seen twice: a loss that no share of the batch has."""
 
     blocks = 1
     whole_batch_loss = True
@@ -117,11 +118,14 @@ class ContrastiveExperiment(ImageExperiment):
     def normalization(self):
         return keras.layers.LayerNormalization()
 
+    def outputs(self, model, examples, shared, training):
+        first = super().outputs(model, examples, shared, training)
+        second = super().outputs(model, {**examples, "image": examples["image"][:, :, ::-1]}, shared, training)
+        return {"first": first, "second": second}
+
     def loss(self, outputs, examples, shared):
-        rows = tf.math.l2_normalize(outputs, axis=-1)
-        label = examples["label"]
-        alike = tf.cast(label[:, None] == label[None], tf.float32)
-        return tf.reduce_mean(tf.square(rows @ tf.transpose(rows) - alike)), {"rows": tf.cast(len(rows), tf.float32)}
+        loss, _ = contrastive_loss(outputs["first"], outputs["second"], temperature=0.5)
+        return loss, {"rows": tf.cast(len(outputs["first"]), tf.float32)}
 
 
 EXPERIMENTS = {"synchronized": ImageExperiment, "plain": PlainExperiment, "contrastive": ContrastiveExperiment}

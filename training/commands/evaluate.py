@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import pathlib
 
+from training import plots
 from training.experiments import EXPERIMENTS, of_preset
 from training.options import with_settings
 from training.runs import RunDirectory
@@ -15,11 +17,14 @@ def prepare(options):
         options: The parsed command line.
 
     Returns:
-        A function that evaluates, prints what came out, and adds it to the results of a run.
+        A function that evaluates, prints what came out, and adds it to the results of a run; pictures go into the
+        directory that is asked for, or into a new one in the run's `evaluations`.
 
     Raises:
         ValueError: For bad input.
     """
+    if options.pictures and pathlib.Path(options.pictures).exists():
+        raise ValueError(f"'{options.pictures}' exists and is not written over. Choose another directory for pictures.")
     run = RunDirectory(options.model)
     if run.exists and options.preset is None:
         experiment_class, settings = _of_run(run)
@@ -37,17 +42,25 @@ def prepare(options):
     experiment.check_model(model)
 
     def evaluate():
+        pictures = options.pictures and pathlib.Path(options.pictures)
         results = experiment.evaluate(model, strategy)
-        table, _ = experiment.report(model, strategy)
+        table, figures = experiment.report(model, strategy)
         if not is_chief(strategy):
             return
         print(experiment.summary(results), flush=True)
         if table:
             print(json.dumps(table, indent=1), flush=True)
         if run.exists:
-            run.add_result(
+            index = run.add_result(
                 {"evaluation": _evaluation(settings), "test": results, **({"table": table} if table else {})}
             )
+            # Those of the training stay.
+            pictures = pictures or run.path / "evaluations" / str(index)
+        if pictures and figures:
+            pictures.mkdir(parents=True)
+            for name, figure in figures.items():
+                plots.save(figure, pictures / name)
+            print(f"Pictures: {pictures}", flush=True)
 
     return evaluate
 

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import tqdm
 
+from keras_kuramoto._checks import check_whole
 from training.images.batches import batches
 
 
@@ -32,10 +33,8 @@ class Clustering:
     """
 
     def __init__(self, clusters, components=None):
-        for name, value in (("clusters", clusters), ("components", components)):
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise ValueError(f"`{name}` must be an integer of at least 1. Received {value!r}.")
-        self.clusters, self.components = clusters, components
+        self.clusters = check_whole("clusters", clusters, 1)
+        self.components = None if components is None else check_whole("components", components, 1)
 
     def __call__(self, points):
         points = np.asarray(points, "float64")
@@ -110,9 +109,7 @@ class KMeansClustering(Clustering):
 
     def __init__(self, clusters, components=None, starts=1, seed=0):
         super().__init__(clusters, components)
-        if not isinstance(starts, (int, np.integer)) or starts < 1:
-            raise ValueError(f"`starts` must be an integer of at least 1. Received {starts!r}.")
-        self.starts, self.seed = starts, seed
+        self.starts, self.seed = check_whole("starts", starts, 1), seed
 
     def divide(self, points):
         from sklearn.cluster import KMeans
@@ -160,10 +157,9 @@ class UpTiling:
     """
 
     def __init__(self, features_of, factor, patch_size, batch_size=None):
-        for name, value in (("factor", factor), ("patch_size", patch_size), ("batch_size", batch_size)):
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise ValueError(f"`{name}` must be an integer of at least 1. Received {value!r}.")
-        self.features_of, self.factor, self.patch_size, self.batch_size = features_of, factor, patch_size, batch_size
+        self.features_of = features_of
+        self.factor, self.patch_size = check_whole("factor", factor, 1), check_whole("patch_size", patch_size, 1)
+        self.batch_size = None if batch_size is None else check_whole("batch_size", batch_size, 1)
 
     def __call__(self, images):
         images = np.asarray(images, "float32")

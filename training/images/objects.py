@@ -1,9 +1,9 @@
 """Object discovery, Sec. 6.1 and C.1 of the AKOrN paper: SimCLR on images without labels, then clusters of features."""
 
 import dataclasses
+import functools
 import itertools
 
-import numpy as np
 import tensorflow as tf
 
 from keras_kuramoto.metrics import foreground_ari, mean_best_overlap, mean_over_images
@@ -13,7 +13,8 @@ from training.datasets.objects import load
 from training.images.clustering import AgglomerativeClustering, KMeansClustering, UpTiling, feature_maps, find_objects
 from training.images.contrast import contrastive_loss
 from training.images.pictures import objects_figure
-from training.loop import BatchRunner, Experiment
+from training.images.running import ImageRunner
+from training.loop import Experiment
 from training.options import AdamOptions, option
 from training.source import start_from
 
@@ -164,28 +165,25 @@ class ObjectsExperiment(Experiment):
     def check_model(self, model):
         if not isinstance(model, ObjectsModel):
             raise ValueError(f"A {type(model).__name__} has no features of objects; this experiment's model has.")
+        rows, columns, _ = model.noise_shape(*self.test["image"].shape[1:3])
+        if self.options.clusters > rows * columns * self.options.up_tiling**2:
+            raise ValueError(
+                f"`clusters` must be at most the number of features of an image, {rows} x {columns}, times `up_tiling` "
+                f"twice. Received {self.options.clusters} and {self.options.up_tiling}."
+            )
 
     def features_of(self, model, strategy):
         """The function from images to features that are clustered, each time with other initial oscillators."""
         options = self.options
         # Kept from one evaluation to the next: compiling takes long.
         if id(model) not in self._runners:
-            steps = {"num_steps": options.test_steps} if options.test_steps and model.has_energy else {}
-
-            def features(image, seed):
-                noise = None
-                if model.has_energy:
-                    shape = (image.shape[0], *model.noise_shape(*image.shape[1:3]))
-                    noise = tf.random.stateless_normal(shape, seed[0])
-                return {"features": model.features(image, noise, **steps)}
-
-            self._runners[id(model)] = BatchRunner(strategy, features, options.test_batch)
-        runner, calls = self._runners[id(model)], itertools.count()
+            steps = {"num_steps": options.test_steps} if options.test_steps else {}
+            features = functools.partial(model.features, **steps)
+            self._runners[id(model)] = ImageRunner(features, model, strategy, options.test_batch, options.seed)
+        runner, draws = self._runners[id(model)], itertools.count()
 
         def features_of(images):
-            seeds = np.stack([np.full(len(images), options.seed), np.arange(len(images))], 1)
-            seeds[:, 1] += 1_000_003 * next(calls)
-            return runner([images, seeds.astype("int64")])["features"]
+            return runner(images, next(draws))
 
         if options.up_tiling == 1:
             return features_of
@@ -197,9 +195,7 @@ class ObjectsExperiment(Experiment):
     def evaluate(self, model, strategy):
         """FG-ARI and mean best overlap, means over the test images, from 0 to 1."""
         images = self.test["image"].astype("float32") / 255
-        labels = find_objects(
-            self.features_of(model, strategy), images, self._clustering(), self.options.test_batch
-        )
+        labels = find_objects(self.features_of(model, strategy), images, self._clustering(), self.options.test_batch)
         return {
             "fg_ari": mean_over_images(foreground_ari(self.test["mask"], labels)),
             "mean_best_overlap": mean_over_images(mean_best_overlap(self.test["mask"], labels)),

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 
-from training.datasets.images.storing import store
+from training.datasets.storing import store
 
 _ARRAYS = ("jpeg", "lengths", "labels")
 
@@ -50,8 +50,8 @@ def read_jpegs(path):
     if not len(labels) == len(lengths) > 0 or lengths.min() < 0 or lengths.sum() != len(data) or labels.min() < 0:
         raise ValueError(
             f"In '{path}' there must be as many labels as lengths, at least one, none negative, and the lengths must "
-            f"add up to the bytes of `jpeg`. Received {len(labels):,} labels and {len(lengths):,} lengths, which add up to "
-            f"{lengths.sum():,} of {len(data):,} bytes."
+            f"add up to the bytes of `jpeg`. Received {len(labels):,} labels and {len(lengths):,} lengths, which add "
+            f"up to {lengths.sum():,} of {len(data):,} bytes."
         )
     ends = np.cumsum(lengths, dtype=np.int64)
     images = [data[end - length : end].tobytes() for end, length in zip(ends, lengths)]
@@ -96,8 +96,12 @@ def store_jpegs(train, test, name, data_dir=None):
         raise ValueError(f"The images of '{train}' have the shape {shape}, those of '{test}' {other}. It must be one.")
     return store(
         name,
-        image=tfds.features.Image(shape=shape, encoding_format="jpeg"),
-        classes=int(max(labels.max() for _, labels, _ in files.values())) + 1,
+        features={
+            "image": tfds.features.Image(shape=shape, encoding_format="jpeg"),
+            "label": tfds.features.ClassLabel(
+                num_classes=int(max(labels.max() for _, labels, _ in files.values())) + 1
+            ),
+        },
         splits={
             split: [
                 (row, {"image": io.BytesIO(image), "label": int(label)})

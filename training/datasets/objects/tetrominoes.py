@@ -52,12 +52,14 @@ def draw_tetrominoes(random, count):
     [925, 100, 100, 100]
     """
     stencils = VARIANTS[random.integers(len(VARIANTS), size=(count, _PIECES))]
-    mask = place_objects(random, stencils, SIZE, visible=1.0)
+    mask, _ = place_objects(random, stencils, SIZE, visible=1.0)
     return paint(mask, _COLORS[random.integers(len(_COLORS), size=(count, _PIECES))], 0), mask
 
 
 def draw_cropped_tetrominoes(random, count):
     """The inner 32×32 pixels of `draw_tetrominoes`: a border of 1 pixel is cut at the top and left, of 2 elsewhere.
+
+    So do AKOrN's authors with the published images.
 
     Args:
         random: A `numpy.random.Generator`.

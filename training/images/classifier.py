@@ -1,0 +1,203 @@
+"""Classification of images, Sec. 6.3 and C.3 of the AKOrN paper."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import scipy.special
+import tensorflow as tf
+
+from keras_kuramoto.metrics import ExpectedCalibrationError
+from keras_kuramoto.models import ImageClassifier
+from training.datasets.augmentations import AugMix, ClassifierAugmentation, RandomSignedNoise
+from training.datasets.images import load_images
+from training.images.pictures import calibration_figure
+from training.images.running import ImageRunner
+from training.loop import Experiment
+from training.options import AdamOptions, option
+from training.source import start_from
+
+# What makes a function of images and a seed.
+MIXTURES = {"none": lambda: lambda images, seed: images, "augmix": AugMix}
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierOptions(AdamOptions):
+    """Options of image classifiers, besides those of the loop and of Adam.
+
+    Attributes:
+        data: Data set, as `training.datasets.images.load_images` names them.
+        model: Name of the model's preset.
+        arguments: Arguments of the model in place of the preset's, set as `arguments.name=value`.
+        start: Run directory, `.keras` file or preset whose trained weights are the first ones; none if empty.
+        mixture: What is done to an image after it was cropped and its colours changed: `"augmix"` or `"none"`.
+        noise: Largest size of noise of random sign that is added to a training image, from 0 to 1.
+        test_images: How many images an evaluation takes, the first ones; 0 for all.
+        members: Initial oscillators of each image, over which probabilities are averaged.
+        test_steps: Number of Kuramoto steps of each block; 0 for the model's own.
+        test_batch: Images that are computed at once, on all replicas.
+    """
+
+    batch_size: int = option(128, least=1)
+    data: str = option("cifar10")
+    model: str = option("cifar10_akorn_small")
+    arguments: dict = option({})
+    start: str = option("")
+    mixture: str = option("augmix", choices=tuple(MIXTURES))
+    noise: float = option(0.0, least=0, most=1)
+    test_images: int = option(0, least=0, evaluation=True)
+    members: int = option(1, least=1, evaluation=True)
+    test_steps: int = option(0, least=0, evaluation=True)
+    test_batch: int = option(250, least=1, evaluation=True)
+
+
+_PAPER = ClassifierOptions(
+    # 400 epochs.
+    steps=400 * (50_000 // 128) // 10 * 10,
+    average_momentum=0.998,
+    evaluate_every=2000,
+    checkpoint_every=1000,
+)
+_SMALL = ClassifierOptions(
+    steps=3000,
+    batch_size=64,
+    learning_rate=2e-3,
+    average_momentum=0.998,
+    evaluate_every=500,
+    checkpoint_every=250,
+    test_images=1000,
+)
+PRESETS = {
+    **{
+        name: dataclasses.replace(_PAPER, model=name)
+        for name in ("cifar10_akorn", "cifar10_akorn_n4", "cifar10_akorn_attention", "cifar10_resnet18")
+    },
+    **{name: dataclasses.replace(_SMALL, model=name) for name in ("cifar10_akorn_small", "cifar10_resnet_small")},
+}
+# The rows of Fig. 8 that were trained with noise.
+for _name in list(PRESETS):
+    PRESETS[f"{_name}_noise"] = dataclasses.replace(PRESETS[_name], noise=64 / 255)
+
+
+class ClassifierExperiment(Experiment):
+    """Trains a classifier of images by cross-entropy.
+
+    Args:
+        options: A `ClassifierOptions`.
+        data_dir: Where TensorFlow Datasets keeps its data, its own default if `None`.
+
+    Raises:
+        ValueError: If the preset, an argument of the model or the data set is unknown, the images or classes do not fit
+            the model, or what oscillators have is asked of a model without.
+    """
+
+    def __init__(self, options, data_dir=None):
+        self.options, self.data_dir = options, data_dir
+        model = self._new_model()
+        self._has_energy, self._noise_shape = model.has_energy, model.noise_shape()
+        if options.members > 1 and not model.has_energy:
+            raise ValueError(f"`members` is for AKOrN; the model '{options.model}' has no oscillators.")
+        height, width = model.image_size
+        if height != width:
+            raise ValueError(f"Training images are made square. The model is for images of {height} x {width}.")
+        self._change = ClassifierAugmentation(height, MIXTURES[options.mixture]())
+        self._add_noise = RandomSignedNoise(options.noise)
+        self._classes = model.num_classes
+        self.test = self.read("test")
+        self._runners = {}
+
+    def read(self, split):
+        """A split of the data set: `training.datasets.images.Images`."""
+        images = load_images(self.options.data, split, self.data_dir)
+        if images.image.shape[-1] != 3 or images.classes != self._classes:
+            raise ValueError(
+                f"The model '{self.options.model}' tells {self._classes} classes of colour images apart, and "
+                f"'{self.options.data}' has images of {images.image.shape[-1]} channels of {images.classes} classes."
+            )
+        return images
+
+    def _new_model(self):
+        return ImageClassifier.from_preset(self.options.model, load_weights=False, **self.options.arguments)
+
+    def build_model(self):
+        model = self._new_model()
+        if self.options.start:
+            start_from(model, self.options.start, self.options.model)
+        return model
+
+    def examples(self):
+        train = self.read("train")
+        return {"image": train.image, "label": train.label}
+
+    def batch(self, examples, seed):
+        change, noise, oscillators = (tf.random.experimental.stateless_fold_in(seed, index) for index in range(3))
+        image = self._change(examples["image"], change)
+        if self.options.noise:
+            image = self._add_noise(image, noise)
+        examples = {"image": image, "label": examples["label"]}
+        if self._has_energy:
+            shape = (self.options.batch_size, *self._noise_shape)
+            examples["noise"] = tf.random.stateless_normal(shape, oscillators)
+        return examples, {}
+
+    def outputs(self, model, examples, shared, training):
+        inputs = [examples["image"], *([examples["noise"]] if self._has_energy else [])]
+        return {"logits": model.run(*inputs, training=training)}
+
+    def loss(self, outputs, examples, shared):
+        logits, label = outputs["logits"], examples["label"]
+        right = tf.argmax(logits, axis=-1, output_type=tf.int32) == label
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
+        return tf.reduce_mean(losses), {"accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
+
+    def check_model(self, model):
+        if not isinstance(model, ImageClassifier):
+            raise ValueError(f"A {type(model).__name__} tells no images apart; this experiment's model does.")
+        if model.num_classes != self._classes:
+            raise ValueError(
+                f"The model tells {model.num_classes} classes apart, and '{self.options.data}' has {self._classes}."
+            )
+
+    def probabilities(self, model, strategy, images):
+        """The probabilities of the classes, `(count, classes)`, means over initial oscillators.
+
+        Args:
+            model: The model.
+            strategy: The `tf.distribute.Strategy`.
+            images: `(count, height, width, 3)`, float32 in [0, 1].
+        """
+        options = self.options
+        # Kept from one evaluation to the next: compiling takes long.
+        if id(model) not in self._runners:
+            steps = {"num_steps": options.test_steps} if options.test_steps else {}
+            logits = functools.partial(model.run, **steps)
+            self._runners[id(model)] = ImageRunner(logits, model, strategy, options.test_batch, options.seed)
+        runner = self._runners[id(model)]
+        members = [scipy.special.softmax(runner(images, draw), axis=-1) for draw in range(options.members)]
+        return np.mean(members, axis=0)
+
+    def _test(self):
+        count = self.options.test_images or None
+        return self.test.image[:count].astype("float32") / 255, self.test.label[:count]
+
+    def evaluate(self, model, strategy):
+        """Accuracy, cross-entropy and expected calibration error on test images."""
+        images, labels = self._test()
+        probabilities = self.probabilities(model, strategy, images)
+        of_label = probabilities[np.arange(len(labels)), labels]
+        return {
+            "accuracy": float((probabilities.argmax(1) == labels).mean()),
+            "cross_entropy": float(-np.log(np.maximum(of_label, 1e-30)).mean()),
+            "calibration_error": float(self._calibration(probabilities, labels).result()),
+        }
+
+    @staticmethod
+    def _calibration(probabilities, labels):
+        error = ExpectedCalibrationError()
+        error.update_state(labels, probabilities)
+        return error
+
+    def report(self, model, strategy):
+        images, labels = self._test()
+        curve = self._calibration(self.probabilities(model, strategy, images), labels).curve()
+        return {}, {"calibration.png": calibration_figure({"": curve})}
