@@ -1,5 +1,7 @@
 """A classifier that starts at random oscillators, as attacks and measures see it, and what they have it lose."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -49,9 +51,10 @@ class RandomClassifier:
     Args:
         logits_of: Function of images `(batch, height, width, channels)` and a seed, an int32 scalar, both tensors, that
             returns logits `(batch, classes)`. All that is random in it depends on the seed, and the answer to an image
-            on no other image.
+            on no other image. It is compiled with its gradient here, so it should not be by itself.
         batch_size: Images that are computed at once; all images of the first call, if those are fewer. A batch of fewer
             images is filled up, so that what is compiled once serves every call.
+        jit_compile: Whether XLA compiles it, which on a CPU takes longer than it saves.
 
     Raises:
         ValueError: If `batch_size` is not an integer of at least 1.
@@ -63,11 +66,12 @@ class RandomClassifier:
     (2, 3, 3)
     """
 
-    def __init__(self, logits_of, batch_size=100):
+    def __init__(self, logits_of, batch_size=100, jit_compile=False):
         self.batch_size = check_whole("batch_size", batch_size, 1)
         self._size = None
-        self._logits = tf.function(lambda images, seed: tf.cast(logits_of(images, seed), tf.float32))
-        self._gradients = {}
+        self._compile = functools.partial(tf.function, jit_compile=jit_compile)
+        self._logits_of = lambda images, seed: tf.cast(logits_of(images, seed), tf.float32)
+        self._logits, self._gradients = self._compile(self._logits_of), {}
 
     def batches(self, count):
         """Rows of each batch, and how many of them are new, as of `training.images.batches`."""
@@ -105,11 +109,11 @@ class RandomClassifier:
         """
         if loss not in self._gradients:
 
-            @tf.function
+            @self._compile
             def compute(images, labels, seed):
                 with tf.GradientTape() as tape:
                     tape.watch(images)
-                    logits = self._logits(images, seed)
+                    logits = self._logits_of(images, seed)
                     losses = loss(logits, labels)
                 gradient = tape.gradient(losses, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
                 return gradient, losses, margin(logits, labels)
