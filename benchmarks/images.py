@@ -59,9 +59,9 @@ def convolution_time(layer, x):
         return tape.gradient(y, [x, kernel], output_gradients=y)
 
     forward = tf.function(convolve, jit_compile=True)
-    return tuple(
-        best_of(lambda: tf.reshape(function(x, kernel), (-1,))[0].numpy(), 1.0)
-        for function in (forward, lambda x, kernel: gradients(x, kernel)[1])
+    return (
+        best_of(lambda: forward(x, kernel)[0, 0, 0, 0].numpy(), 1.0),
+        best_of(lambda: gradients(x, kernel)[1][0, 0, 0, 0].numpy(), 1.0),
     )
 
 
