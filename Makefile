@@ -40,6 +40,7 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.run
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.images
 	$(BIN)/python -m benchmarks.coupled_memory
 	$(BIN)/python -m benchmarks.cdam
 
