@@ -61,6 +61,14 @@ def test_a_classifier_is_trained_and_evaluated_with_an_ensemble(data_dir, tmp_pa
     assert trained["cross_entropy"] == pytest.approx(np.log(3), abs=0.5)
     assert trained["accuracy"] * 9 == pytest.approx(round(trained["accuracy"] * 9))
     assert 0 < abs(ensemble["cross_entropy"] - trained["cross_entropy"]) < 0.1
+    few = ["robustness=attacks", "attack_images=6", "attack_steps=2", "attack_queries=4", "attack_draws=2"]
+    assert main(["evaluate", str(run), *places, *words(*few, "epsilon=0.3")]) == 0
+    attacked = json.loads((run / "results.json").read_text())[-1]["test"]
+    names = ["clean", "noise", "signed_noise", "fgsm", "pgd", "pgd_euclidean", "square", "autoattack"]
+    assert list(attacked["attacks"]) == names
+    accuracy = {name: values["accuracy"] for name, values in attacked["attacks"].items()}
+    assert accuracy["autoattack"] <= min(accuracy["pgd"], accuracy["square"], accuracy["noise"])
+    assert attacked["gradients"]["white_box"] <= accuracy["clean"]
 
 
 def test_probabilities_are_means_over_initial_oscillators(data_dir):
