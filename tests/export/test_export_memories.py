@@ -196,5 +196,5 @@ def test_what_can_not_be_served_is_refused(tmp_path, capsys):
         export_model(keras.layers.Dense(3), tmp_path / "served")
     keras.Sequential([keras.Input((40,)), CDAMRecall(patterns()), keras.layers.ReLU()]).save(tmp_path / "m.keras")
     assert main([str(tmp_path / "m.keras"), str(tmp_path / "served")]) == 2
-    assert "holds a Sequential, which is none of SudokuModel, MemoryClassifier" in capsys.readouterr().err
+    assert "holds a Sequential, which is none of SudokuModel, ImageModel, MemoryClassifier" in capsys.readouterr().err
     assert not (tmp_path / "served").exists()
