@@ -16,9 +16,9 @@ class ImageServer(Server):
 
     - `image`, `(batch, height, width, 3)` uint8, of the size that the model was made for;
     - `image_bytes`, `(batch,)` string, for the signature `encoded`: JPEG or PNG files of images of just this size. Grey
-      ones become grey in colour, transparency is dropped. Other sizes are refused, and before they are decoded: an
-      image that is made smaller or has its sides changed is none that a client knows the masks of, and a small file
-      may hold an image that fills the memory.
+      ones become grey in colour, transparency is dropped, and what a camera says of rotation is not looked at. Other
+      sizes are refused, before they are decoded: whether to crop, to pad or to stretch is for a client to choose, as
+      it was for the training, and a small file may hold an image that fills the memory.
 
     A subclass calls `make_functions`, and has `sample_numbers`, `keras_answer` and `description`.
 
