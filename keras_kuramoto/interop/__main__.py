@@ -1,9 +1,13 @@
-"""`python -m keras_kuramoto.interop`: an AKOrN authors' Sudoku checkpoint as a `.keras` file.
+"""`python -m keras_kuramoto.interop`: an AKOrN authors' checkpoint as a `.keras` file.
+
+It may be of their model of Sudoku, of objects or of classes of images: the weights tell which.
 
 PyTorch is needed to read the checkpoint, whatever the Keras backend.
 """
 
 import argparse
+import inspect
+import math
 import os
 import pathlib
 import sys
@@ -12,16 +16,8 @@ from keras_kuramoto._backend.checkpoint import read_checkpoint
 from keras_kuramoto.interop import akorn
 
 _CONTAINERS = ("model_state_dict", "state_dict", "model")
-# Entries without which it is no checkpoint of the model, and those that the model has no use for.
-_NEEDED = (
-    "gamma",
-    "embedding.weight",
-    "layers.0.0.connectivity.W_qkv.weight",
-    "layers.0.1.0.invconv.weight",
-    "layers.0.1.0.bias",
-    "out.1.weight",
-)
-_UNUSED = ("x0",)
+# Entries that the models have no use for, by the end of their names.
+_UNUSED = ("x0", "num_batches_tracked")
 
 
 def state_dict(checkpoint, ema=None):
@@ -75,7 +71,52 @@ def _some(names):
     return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
 
 
-def sudoku_config(weights, n=None, heads=None, steps=16):
+def _check_needed(weights, kind, names):
+    missing = [name for name in names if name not in weights]
+    if missing:
+        raise ValueError(
+            f"These are not the weights of an AKOrN {kind} model: {missing[0]} is missing. Entries: {_some(weights)}."
+        )
+
+
+def _agreed(name, found, given, default):
+    """What the weights tell, which a user must not contradict; else what is given, or the default."""
+    if found is None:
+        return default if given is None else given
+    if given not in (None, found):
+        raise ValueError(f"The weights have {name} = {found}. Leave out --{name} {given}.")
+    return found
+
+
+def _layers(weights, kuramoto, heads):
+    """What the Kuramoto layers tell, whose names begin with `layers.0.` and so on and then with `kuramoto`."""
+    numbers = sorted({int(name.split(".")[1]) for name in weights if name.startswith("layers.")})
+    layers = [f"layers.{number}.{kuramoto}" for number in numbers]
+    kernels = [weights.get(f"{layer}connectivity.weight") for layer in layers]
+    found = None
+    for layer in layers:
+        if f"{layer}connectivity.mat_q" in weights:
+            channels = weights[f"{layer}connectivity.W_qkv.weight"].shape[1]
+            found = channels // (2 * weights[f"{layer}connectivity.mat_q"].shape[1])
+    frequency = weights.get(f"{layers[0]}omg.omg_param")
+    return {
+        "L": len(layers),
+        "J": ["attn" if kernel is None else "conv" for kernel in kernels],
+        "ksizes": [1 if kernel is None else kernel.shape[-1] for kernel in kernels],
+        "heads": _agreed("heads", found, heads, 8),
+        "gta": found is not None,
+        "use_omega": frequency is not None,
+        "global_omg": frequency is not None and frequency.ndim == 1,
+        "c_norm": "gn" if f"{layers[0]}c_norm.weight" in weights else None,
+    }
+
+
+def _readout_dim(weights, readout):
+    """The number of components of what a readout takes the norm of."""
+    return weights[f"{readout}invconv.weight"].shape[0] // weights[f"{readout}bias"].shape[0]
+
+
+def sudoku_config(weights, n=None, heads=None, steps=None):
     """The config of `akorn.sudoku_model`, from the shapes of the weights as far as they tell.
 
     Args:
@@ -90,71 +131,123 @@ def sudoku_config(weights, n=None, heads=None, steps=16):
     Raises:
         ValueError: If the weights are not those of the authors' Sudoku model, or contradict `n` or `heads`.
     """
-    missing = [name for name in _NEEDED if name not in weights]
-    if missing:
-        raise ValueError(
-            f"These are not the weights of an AKOrN Sudoku model: {missing[0]} is missing. Entries: {_some(weights)}."
-        )
-    channels = weights["embedding.weight"].shape[1]
-    blocks = len({name.split(".")[1] for name in weights if name.startswith("layers.")})
-    found = {"n": weights["layers.0.1.0.invconv.weight"].shape[0] // weights["layers.0.1.0.bias"].shape[0]}
-    matrices = weights.get("layers.0.0.connectivity.mat_q")
-    if matrices is not None:
-        found["heads"] = channels // (2 * matrices.shape[1])
-    for name, given in (("n", n), ("heads", heads)):
-        if given is not None and found.setdefault(name, given) != given:
-            raise ValueError(f"The weights have {name} = {found[name]}. Leave out --{name} {given}.")
-    frequency = weights.get("layers.0.0.omg.omg_param")
+    readout = "layers.0.1.0."
+    needed = ("gamma", "embedding.weight", "layers.0.0.connectivity.W_qkv.weight", f"{readout}invconv.weight")
+    _check_needed(weights, "Sudoku", (*needed, f"{readout}bias", "out.1.weight"))
+    layers = _layers(weights, "0.", heads)
     return {
-        "heads": 8,
-        **found,
-        "ch": channels,
-        "L": blocks,
-        "T": steps,
-        "gta": matrices is not None,
-        "use_omega": frequency is not None,
-        "global_omg": frequency is not None and frequency.ndim == 1,
+        "n": _agreed("n", _readout_dim(weights, readout), n, None),
+        "ch": weights["embedding.weight"].shape[1],
+        "T": 16 if steps is None else steps,
+        **{name: layers[name] for name in ("L", "heads", "gta", "use_omega", "global_omg")},
     }
 
 
-def _check_all_used(weights, config):
-    """Raises a `ValueError` for weights that `akorn.sudoku_model` would leave out: another model's."""
-    part = [
-        "0.connectivity.W_qkv",
-        "0.connectivity.W_o",
-        "1.0.invconv",
-        "1.1.fn.fn.0.fn.2",
-        "1.1.fn.fn.1.fn.2",
-        "1.2.fn.2",
-    ]
-    known = {"gamma", "embedding.weight", "out.1.weight", "out.1.bias", *_UNUSED}
-    for index in range(config["L"]):
-        known |= {f"layers.{index}.{name}.{kind}" for name in part for kind in ("weight", "bias")}
-        known |= {f"layers.{index}.0.connectivity.mat_{name}" for name in "qkvo" if config["gta"]}
-        known |= {f"layers.{index}.1.0.bias"}
-        known |= {f"layers.{index}.0.omg.omg_param"} if config["use_omega"] else set()
-    unknown = set(weights) - known
-    if unknown:
-        raise ValueError(f"The checkpoint has weights that this model has no place for: {_some(unknown)}.")
+def object_config(weights, n=None, heads=None, steps=None, imsize=None):
+    """The config of `akorn.object_model`, from the shapes of the weights as far as they tell.
+
+    Args:
+        weights: The model's state dict, names → arrays in PyTorch's layouts.
+        n: As for `sudoku_config`, and so is `heads`.
+        heads: See there.
+        steps: T, the number of steps, or one for each block. No weight tells it; the authors' default is 8.
+        imsize: Height and width of the images, by default from the number of positions that attention knows of. A model
+            of convolutions takes any, and is made for the authors' 128.
+
+    Returns:
+        Dictionary of the authors' arguments.
+
+    Raises:
+        ValueError: If the weights are not those of the authors' model, or contradict an argument.
+    """
+    readout, patches = "layers.0.1.", "patchfy.1.weight"
+    _check_needed(weights, "object", ("gamma", patches, f"{readout}invconv.weight", f"{readout}bias", "out.5.weight"))
+    layers = _layers(weights, "0.", heads)
+    embedding = weights.get("pemb_c")
+    rows = None if embedding is None else embedding.shape[-1]
+    if layers["gta"]:
+        rows = math.isqrt(next(len(value) for name, value in weights.items() if name.endswith("mat_q")))
+    patch_size = weights[patches].shape[-1]
+    return {
+        "n": _agreed("n", _readout_dim(weights, readout), n, None),
+        "ch": weights[patches].shape[0],
+        "psize": patch_size,
+        "imsize": _agreed("imsize", None if rows is None else rows * patch_size, imsize, 128),
+        "T": 8 if steps is None else steps,
+        **{name: value for name, value in layers.items() if name != "ksizes"},
+        "ksize": max(layers["ksizes"]),
+        # Without embeddings the authors' models have it, convolutions too.
+        "gta": embedding is None,
+    }
 
 
-def convert(checkpoint, output, ema=None, n=None, heads=None, steps=16, overwrite=False):
-    """Writes a `.keras` file with the weights of an authors' Sudoku checkpoint.
+def classifier_config(weights, n=None, heads=None, steps=None):
+    """The config of `akorn.classifier`, from the shapes of the weights as far as they tell.
+
+    Args:
+        weights: The model's state dict, names → arrays in PyTorch's layouts.
+        n: Number of components of an oscillator. No weight tells it.
+        heads: As for `sudoku_config`.
+        steps: T, the number of steps, or one for each block. No weight tells it; the authors' default is 3.
+
+    Returns:
+        Dictionary of the authors' arguments.
+
+    Raises:
+        ValueError: If the weights are not those of the authors' model, or contradict `heads`; if `n` is not given.
+    """
+    readout, norm = "layers.0.3.0.", "layers.0.3.2.fn.0."
+    _check_needed(
+        weights, "classification", ("gamma", "conv0.weight", f"{readout}invconv.weight", f"{readout}bias", "out.weight")
+    )
+    if n is None:
+        raise ValueError("The weights of a classifier do not tell the number of components of an oscillator: add --n.")
+    layers = _layers(weights, "2.", heads)
+    return {
+        "n": n,
+        "ch": weights["conv0.weight"].shape[0],
+        "T": 3 if steps is None else steps,
+        **layers,
+        "ro_N": [_readout_dim(weights, f"layers.{index}.3.0.") for index in range(layers["L"])],
+        "norm": "bn" if f"{norm}running_mean" in weights else "gn" if f"{norm}weight" in weights else None,
+        "out_classes": weights["out.weight"].shape[0],
+    }
+
+
+class _Used(dict):
+    """Weights that know which of them were asked for."""
+
+    def __init__(self, weights):
+        super().__init__(weights)
+        self.names = set()
+
+    def __getitem__(self, name):
+        self.names.add(name)
+        return super().__getitem__(name)
+
+
+# By an entry that only this one has: the config of a model, and the model.
+_MODELS = {
+    "patchfy.1.weight": (object_config, akorn.object_model),
+    "conv0.weight": (classifier_config, akorn.classifier),
+}
+
+
+def convert(checkpoint, output, ema=None, overwrite=False, **arguments):
+    """Writes a `.keras` file with the weights of an authors' checkpoint.
 
     Args:
         checkpoint: The `.pth` file.
         output: The file to write.
         ema: As for `state_dict`.
-        n: As for `sudoku_config`, and so are `heads` and `steps`.
-        heads: See there.
-        steps: See there.
         overwrite: Whether an existing `output` may be replaced.
+        **arguments: Those of `sudoku_config`, `object_config` or `classifier_config`, whichever the weights are for.
 
     Returns:
         The config, with `ema` (whether the weights are averaged ones).
 
     Raises:
-        ValueError: If the checkpoint is none of the model, or `output` exists or is not called `.keras`.
+        ValueError: If the checkpoint is none of a model, or `output` exists or is not called `.keras`.
         OSError: If a file can't be read or written.
     """
     output = pathlib.Path(output)
@@ -165,9 +258,17 @@ def convert(checkpoint, output, ema=None, n=None, heads=None, steps=16, overwrit
     if not output.parent.is_dir():
         raise ValueError(f"'{output.parent}' is not a directory.")
     weights, averaged = state_dict(read_checkpoint(checkpoint), ema)
-    config = sudoku_config(weights, n, heads, steps)
-    _check_all_used(weights, config)
-    model = akorn.sudoku_model(weights, config)
+    known = [functions for entry, functions in _MODELS.items() if entry in weights]
+    config_of, model_of = known[0] if known else (sudoku_config, akorn.sudoku_model)
+    foreign = [name for name in arguments if name not in inspect.signature(config_of).parameters]
+    if foreign:
+        raise ValueError(f"The checkpoint's model has no '{foreign[0]}'. Leave out --{foreign[0]}.")
+    config = config_of(weights, **arguments)
+    used = _Used(weights)
+    model = model_of(used, config)
+    unused = [name for name in weights if name not in used.names and not name.endswith(_UNUSED)]
+    if unused:
+        raise ValueError(f"The checkpoint has weights that this model has no place for: {_some(unused)}.")
     # By way of a temporary file, so that an interruption never leaves half a model.
     temporary = output.with_name(f".{output.stem}.{os.getpid()}.keras")
     try:
@@ -184,6 +285,11 @@ def _positive(text):
     return int(text)
 
 
+def _positives(text):
+    numbers = [_positive(part) for part in text.split(",")]
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
         raise ValueError(message)
@@ -198,7 +304,11 @@ def main(arguments=None):
     Returns:
         Exit status: 0, or 2 for bad input.
     """
-    parser = _Parser(prog="python -m keras_kuramoto.interop", description=__doc__.splitlines()[0].split(": ", 1)[1])
+    parser = _Parser(
+        prog="python -m keras_kuramoto.interop",
+        description=__doc__.splitlines()[0].split(": ", 1)[1],
+        argument_default=argparse.SUPPRESS,
+    )
     parser.add_argument(
         "checkpoint", metavar="CHECKPOINT.pth", help="a state dict, saved by the authors' training code"
     )
@@ -208,29 +318,41 @@ def main(arguments=None):
         action=argparse.BooleanOptionalAction,
         help="take the averaged weights, or the others (default: the averaged ones if there are any)",
     )
-    parser.add_argument("--n", type=_positive, help="components of an oscillator (default: as the weights have it)")
+    parser.add_argument(
+        "--n",
+        type=_positive,
+        help="components of an oscillator (default: as the weights have it; for a classifier, say)",
+    )
     parser.add_argument("--heads", type=_positive, help="attention heads (default: as the weights have it, else 8)")
-    parser.add_argument("--T", type=_positive, default=16, help="number of steps (default: %(default)s)")
+    parser.add_argument(
+        "--T",
+        type=_positives,
+        dest="steps",
+        metavar="T",
+        help="number of steps, or one for each block: 6,4,2 (default: 16 for Sudoku, 8 for objects, 3 for classes)",
+    )
+    parser.add_argument(
+        "--imsize",
+        type=_positive,
+        help="size of the images, of an object model (default: as the weights have it, or 128)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     try:
-        options = parser.parse_args(arguments)
-        config = convert(
-            options.checkpoint,
-            options.output,
-            ema=options.ema,
-            n=options.n,
-            heads=options.heads,
-            steps=options.T,
-            overwrite=options.overwrite,
-        )
+        options = vars(parser.parse_args(arguments))
+        config = convert(**options)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    print(
-        f"Wrote {options.output}: {config['L']} block{'s' if config['L'] > 1 else ''}, {config['ch']} channels, "
-        f"N = {config['n']}, T = {config['T']}, {config['heads']} heads, "
-        f"{'averaged' if config['ema'] else 'plain'} weights."
-    )
+    couplings = config.get("J", ["attn"])
+    told = [
+        f"{config['L']} block{'s' if config['L'] > 1 else ''}",
+        f"{config['ch']} channels",
+        f"N = {config['n']}",
+        f"T = {config['T']}",
+        *([f"{config['heads']} heads"] if "attn" in couplings else []),
+        f"{'averaged' if config['ema'] else 'plain'} weights",
+    ]
+    print(f"Wrote {options['output']}: {', '.join(told)}.")
     return 0
 
 
