@@ -22,6 +22,8 @@ def test_gradients_are_those_of_keras(shape, size, compiled):
     def keras_convolution(x, kernel):
         return ops.conv(x, kernel, padding="same", data_format="channels_last")
 
+    probe = ops.convert_to_tensor(probe)
+
     def result(function):
         return value_and_gradients(lambda x, k: ops.sum(function(x, k) * probe), x, kernel, compiled=compiled)
 
