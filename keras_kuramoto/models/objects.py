@@ -57,8 +57,8 @@ class ObjectsModel(ImageModel):
     Example:
 
     >>> model = ObjectsModel.from_preset("objects_tetrominoes_small", load_weights=False, num_steps=2)
-    >>> model.run(ops.ones((1, 32, 32, 3))).shape, model.features(ops.ones((1, 64, 32, 3))).shape
-    ((1, 64), (1, 16, 8, 64))
+    >>> model.run(ops.ones((1, 32, 32, 3))).shape, model.features(ops.ones((1, 32, 32, 3))).shape
+    ((1, 64), (1, 8, 8, 64))
     """
 
     def __init__(self, arguments, **kwargs):
