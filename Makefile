@@ -40,6 +40,7 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.run
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.images
 	$(BIN)/python -m benchmarks.coupled_memory
 	$(BIN)/python -m benchmarks.cdam
 
@@ -60,5 +61,5 @@ $(VENV)/.run: setup.cfg pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --editable '.[train,export,backends,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,robustness,export,backends,dev]'
 	@touch $@

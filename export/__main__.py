@@ -15,6 +15,16 @@ python -m export client [--rest URL | --grpc HOST:PORT] [BOARDS]   solve boards 
 
 Each has its own --help. (A run directory that is called check, solve or client is meant by ./check and so on.)"""
 
+# For what the servers of some models take, see `export.servers`.
+_LIMITS = {
+    "--max-steps": "largest number of steps (Sudoku, objects)",
+    "--max-samples": "largest number of samples of a vote (Sudoku), or of members of an ensemble (image classifiers)",
+    "--members": "initial oscillators whose answers are averaged (image classifiers; default: 1)",
+    "--clusters": "number of clusters, objects and background (objects; default: 4)",
+    "--max-clusters": "largest number of clusters (objects)",
+    "--kmeans-steps": "steps of k-means (objects; default: 10)",
+}
+
 
 def main(arguments=None):
     """Runs one command.
@@ -53,15 +63,16 @@ def _export(arguments):
     parser.add_argument("directory", metavar="DIR", help="directory of the versions")
     parser.add_argument("--version", type=int, metavar="N", help="version, by default the next one")
     parser.add_argument("--name", help="name of the model for the server (default: its kind, such as sudoku)")
-    parser.add_argument("--max-steps", type=int, metavar="N", help="largest number of steps that is served (Sudoku)")
-    parser.add_argument("--max-samples", type=int, metavar="K", help="largest number of samples of a vote (Sudoku)")
+    limits = parser.add_argument_group("limits", "what a request may ask for, and what is served if it doesn't say")
+    for option, text in _LIMITS.items():
+        limits.add_argument(option, type=int, metavar="N", help=text)
     options = parser.parse_intermixed_args(arguments)
     _use_tensorflow()
     from export.saved_model import export_model
     from training.source import load_model
 
-    limits = {"max_steps": options.max_steps, "max_samples": options.max_samples}
-    limits = {name: value for name, value in limits.items() if value is not None}
+    names = [option.removeprefix("--").replace("-", "_") for option in _LIMITS]
+    limits = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     print(export_model(load_model(options.source), options.directory, options.version, options.name, **limits))
     return 0
 

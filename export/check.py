@@ -12,7 +12,7 @@ import numpy as np
 
 from export import native
 from export.golden import BATCH_SIZES, differences, load_cases, save_cases
-from export.versions import EXTRA, latest_version
+from export.versions import EXTRA, latest_version, read_description
 
 _SCRIPT = pathlib.Path(__file__).parent / "fresh_process.py"
 
@@ -111,9 +111,9 @@ def check(directory, model=None):
         report, answers = _run_fresh(version, cases, pathlib.Path(folder))
         rows = [_compare(cases[index], answers[index], cases[index], "golden, Python") for index in good]
         if model is not None:
-            from export.servers import server_for
+            from export.servers import server_as_described
 
-            server = server_for(model)
+            server = server_as_described(model, read_description(version))
             for index in good:
                 now = dataclasses.replace(cases[index], outputs=server.keras_answers(cases[index]))
                 rows.append(_compare(cases[index], answers[index], now, "Keras now, Python"))

@@ -15,7 +15,8 @@ class Case:
 
     Attributes:
         signature: Name of the signature.
-        inputs: Dictionary from names to int32 or float32 arrays: scalars, or with the batch as first axis.
+        inputs: Dictionary from names to arrays, scalars or with the batch as first axis: int32, float32, uint8 or
+            bytes. NumPy's arrays of bytes, and so these, end at the last byte that is not zero.
         outputs: Dictionary from names to arrays, the batch as first axis: int32, float32 or bytes (UTF-8).
         fault: What is wrong with the inputs, if they are to be rejected, else empty.
         error: A part of the message that they are rejected with.

@@ -25,12 +25,12 @@ def export_model(model, directory, version=None, name=None, **limits):
     that watches the directory never sees half of it, and an error or an interruption leaves nothing behind.
 
     Args:
-        model: A `SudokuModel`, a `MemoryClassifier`, a `CDAMRecall` or a `FiniteAutomaton` on the TensorFlow backend.
-            Layers with a mixed precision policy are changed to float32.
+        model: A Keras model or layer of one of the types in `export.servers.SERVERS`, on the TensorFlow backend. Layers
+            with a mixed precision policy are changed to float32.
         directory: Directory of the versions; made if it isn't there.
         version: Integer of at least 1; by default the one after the latest.
         name: Name of the model for the server; the server's `kind` by default, such as `"sudoku"`.
-        **limits: Limits of what is served, as the server takes them: `max_steps` and `max_samples` of `SudokuServer`.
+        **limits: Limits of what is served, as the server takes them, such as `max_steps` of `SudokuServer`.
 
     Returns:
         `pathlib.Path` of the version.

@@ -63,6 +63,26 @@ class Server(tf.Module):
         """
         raise NotImplementedError
 
+    def number_for_each(self, name, value, examples, limit=None):
+        """One integer for each example, of a scalar or of as many: in the graph of a signature.
+
+        Args:
+            name: What the number is called in errors.
+            value: int32 tensor, a scalar or `(batch,)`.
+            examples: Tensor with the batch as first axis, checked before the number is.
+            limit: Name of the attribute that has the largest number; `None` if any integer will do.
+
+        Returns:
+            `(batch,)` int32, and an error that names the limit if a number is not from 1 to that.
+        """
+        if limit is not None:
+            most = getattr(self, limit)
+            text = f"`{name}` must be from 1 to {most}, the limit `{limit}`. It is, lowest and highest:"
+            # What is wrong with the examples is said first.
+            with tf.control_dependencies([examples]):
+                value = asserted(value, 1, most, text)
+        return tf.broadcast_to(value, tf.shape(examples)[:1])
+
     def description(self):
         """What a client needs to know of the model, a dictionary for `export.json`."""
         raise NotImplementedError
@@ -83,6 +103,13 @@ def _change_to_float32(model):
             for one in inner:
                 layer.add(one, rebuild=False)
             layer.build(shape)
+
+
+def check_limits(**limits):
+    """Raises a `ValueError` for a limit, given by its name, that is no positive integer."""
+    for name, value in limits.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"`{name}` must be an integer of at least 1. Received {value!r}.")
 
 
 def asserted(value, lowest, highest, text):

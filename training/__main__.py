@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 from training.cdam.commands import add_commands as add_cdam
-from training.commands import evaluate, prepare_idx, prepare_images, train
+from training.commands import evaluate, prepare_idx, prepare_images, prepare_scenes, train
 from training.experiments import EXPERIMENTS
 from training.memories import synapses
 from training.quiet import quiet_start
@@ -16,12 +16,14 @@ EPILOG = """examples:
   python -m training sudoku --preset sudoku9_small --set steps=2000 --run-dir runs/short
   python -m training sudoku --preset sudoku9_small --resume
   python -m training evaluate runs/sudoku9_small --set test_data=9x9_hard --set votes=100
+  python -m training objects --preset objects_tetrominoes_small
   python -m training hopfield_mnist --preset hopfield_digits
   python -m training memory_editing --preset swap_digits --hopfield runs/hopfield_digits
   python -m training cdam sequence --frames frames/
   python -m training cdam automaton --ask "Who is Bart's father's wife?"
   python -m training prepare-idx --images images.gz --labels labels.gz --name mnist_10k --train 8000
   python -m training prepare-images --train train.npz --test test.npz --name cifar10_jpeg
+  python -m training prepare-scenes --pictures /usr/share/tuxpaint/stamps/animals --name animals
 """
 
 
@@ -59,6 +61,9 @@ def _parser():
         metavar="NAME=VALUE",
         help="change an option of the evaluation; repeatable",
     )
+    test.add_argument(
+        "--pictures", metavar="DIR", help="new directory for pictures (default: one in a run's `evaluations`)"
+    )
     test.set_defaults(prepare=evaluate.prepare)
     idx = commands.add_parser(
         "prepare-idx", parents=[data], help="make a data set from idx files, the format MNIST is published in"
@@ -79,6 +84,36 @@ def _parser():
     images.add_argument("--test", required=True, metavar="FILE", help=".npz file of the test split")
     images.add_argument("--name", required=True, help="name of the data set")
     images.set_defaults(prepare=prepare_images.prepare)
+    scenes = commands.add_parser(
+        "prepare-scenes",
+        parents=[data],
+        help="make a data set of scenes with masks from pictures that are cut out",
+        description="Makes a data set of pictures that are scaled, turned and laid over textures, with the masks.",
+    )
+    scenes.add_argument(
+        "--pictures",
+        required=True,
+        nargs="+",
+        metavar="FOLDER",
+        help="with PNG or WebP files, transparent around objects",
+    )
+    scenes.add_argument("--name", required=True, help="name of the data set")
+    for name, default, what in (
+        ("size", 128, "height and width of the images"),
+        ("train", 10_000, "number of scenes to train"),
+        ("test", 320, "number of scenes to test"),
+        ("seed", 0, "from which all scenes follow"),
+    ):
+        scenes.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{what} (default: %(default)s)")
+    scenes.add_argument(
+        "--objects",
+        type=int,
+        nargs=2,
+        default=(2, 6),
+        metavar=("FEWEST", "MOST"),
+        help="numbers of objects between which a scene's is (default: 2 6)",
+    )
+    scenes.set_defaults(prepare=prepare_scenes.prepare)
     add_cdam(commands)
     synapses.add_command(commands)
     return parser

@@ -4,7 +4,7 @@
  *
  * Requests are words, separated by white space:
  *
- *     input OPERATION INDEX int32|float32 RANK DIMENSION... VALUE...
+ *     input OPERATION INDEX int32|float32|uint8|string RANK DIMENSION... VALUE...
  *     output OPERATION INDEX
  *     run
  *
@@ -50,11 +50,46 @@ static TF_Output read_operation(TF_Graph* graph) {
   return output;
 }
 
+static int read_digit(void) {
+  const int character = getchar();
+  if (character >= '0' && character <= '9') return character - '0';
+  if (character >= 'a' && character <= 'f') return character - 'a' + 10;
+  if (character != EOF) ungetc(character, stdin);
+  return -1;
+}
+
+static void read_string(TF_TString* string) {
+  char mark, *bytes = NULL;
+  if (scanf(" %c", &mark) != 1 || mark != 'x') fail(2, "a string was expected in the requests", "");
+  size_t size = 0, capacity = 0;
+  for (int high = read_digit(); high >= 0; high = read_digit()) {
+    const int low = read_digit();
+    if (low < 0) fail(2, "a string has half a byte", "");
+    if (size == capacity) bytes = realloc(bytes, capacity = 2 * capacity + 64);
+    if (bytes == NULL) fail(2, "a string is too large", "");
+    bytes[size++] = (char)(16 * high + low);
+  }
+  TF_TString_Init(string);
+  if (size > 0) TF_TString_Copy(string, bytes, size);
+  free(bytes);
+}
+
 static TF_Tensor* read_tensor(void) {
   char type[16];
   if (scanf("%15s", type) != 1) fail(2, "a type was expected in the requests", "");
-  const int is_float = strcmp(type, "float32") == 0;
-  if (!is_float && strcmp(type, "int32") != 0) fail(2, "only int32 and float32 are known, not", type);
+  static const struct {
+    const char* name;
+    TF_DataType type;
+    size_t size;
+  } kinds[] = {
+      {"int32", TF_INT32, 4},
+      {"float32", TF_FLOAT, 4},
+      {"uint8", TF_UINT8, 1},
+      {"string", TF_STRING, sizeof(TF_TString)},
+  };
+  size_t kind = 0;
+  while (kind < sizeof(kinds) / sizeof(*kinds) && strcmp(type, kinds[kind].name) != 0) ++kind;
+  if (kind == sizeof(kinds) / sizeof(*kinds)) fail(2, "unknown type", type);
   const long long rank = read_integer();
   if (rank < 0 || rank > MAX_RANK) fail(2, "a rank is out of range", "");
   int64_t dimensions[MAX_RANK];
@@ -64,16 +99,33 @@ static TF_Tensor* read_tensor(void) {
     if (dimensions[i] < 0 || dimensions[i] > 1 << 20) fail(2, "a dimension is out of range", "");
     count *= (size_t)dimensions[i];
   }
-  TF_Tensor* tensor = TF_AllocateTensor(is_float ? TF_FLOAT : TF_INT32, dimensions, (int)rank, 4 * count);
+  TF_Tensor* tensor = TF_AllocateTensor(kinds[kind].type, dimensions, (int)rank, kinds[kind].size * count);
   if (tensor == NULL) fail(2, "a tensor is too large", "");
+  void* data = TF_TensorData(tensor);
   for (size_t i = 0; i < count; ++i) {
-    if (is_float) {
-      if (scanf("%f", (float*)TF_TensorData(tensor) + i) != 1) fail(2, "a float was expected in the requests", "");
-    } else {
-      ((int32_t*)TF_TensorData(tensor))[i] = (int32_t)read_integer();
+    switch (kinds[kind].type) {
+      case TF_FLOAT:
+        if (scanf("%f", (float*)data + i) != 1) fail(2, "a float was expected in the requests", "");
+        break;
+      case TF_STRING:
+        read_string((TF_TString*)data + i);
+        break;
+      case TF_UINT8:
+        ((uint8_t*)data)[i] = (uint8_t)read_integer();
+        break;
+      default:
+        ((int32_t*)data)[i] = (int32_t)read_integer();
     }
   }
   return tensor;
+}
+
+static void delete_tensor(TF_Tensor* tensor) {
+  if (TF_TensorType(tensor) == TF_STRING) {
+    TF_TString* strings = TF_TensorData(tensor);
+    for (int64_t i = 0; i < TF_TensorElementCount(tensor); ++i) TF_TString_Dealloc(strings + i);
+  }
+  TF_DeleteTensor(tensor);
 }
 
 static void print_tensor(const TF_Tensor* tensor) {
@@ -136,7 +188,7 @@ int main(int argc, char** argv) {
       } else {
         print_error(TF_Message(status));
       }
-      for (int i = 0; i < num_inputs; ++i) TF_DeleteTensor(fed[i]);
+      for (int i = 0; i < num_inputs; ++i) delete_tensor(fed[i]);
       num_inputs = num_outputs = 0;
     } else {
       fail(2, "the requests have an unknown word or too many tensors", word);

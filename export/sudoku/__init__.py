@@ -5,7 +5,7 @@ serves, and `boards` checks and draws what both answer. What a server needs is i
 must start without TensorFlow and Keras.
 """
 
-_OF_SERVER = ("SudokuServer", "initial_noise", "sample_boards")
+_OF_SERVER = ("SudokuServer", "sample_boards")
 
 __all__ = [*_OF_SERVER]
 

@@ -6,28 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from export.golden import Case
-from export.server import Server, asserted, not_empty
+from export.oscillators import initial_noise, noise_for_each, same_noise, samples_at_once
+from export.server import Server, asserted, check_limits, not_empty
 from training.sudoku.voting import answer, last_energy, sum_of_energies, vote
 
 MAX_STEPS = 1024
 MAX_SAMPLES = 4096
-# Of initial oscillators for one board, when voting: enough to fill the matrix products of small batches, and few enough
-# that memory doesn't depend on how many samples are asked for.
-_ROWS_AT_ONCE = 8
-
-
-def initial_noise(seed, sample, shape):
-    """Initial oscillators of blank cells, before they are normalised: the same for a seed and a sample everywhere.
-
-    Args:
-        seed: Scalar int32 tensor.
-        sample: Scalar int32 tensor, the number of the sample.
-        shape: `(S, S, channels)`.
-
-    Returns:
-        float32 tensor of that shape. Philox on all devices, so that a CPU and a GPU draw the same numbers.
-    """
-    return tf.random.stateless_normal(shape, tf.stack([seed, sample]), alg="philox")
 
 
 def sample_boards(size):
@@ -93,9 +77,7 @@ class SudokuServer(Server):
 
     def __init__(self, model, max_steps=MAX_STEPS, max_samples=MAX_SAMPLES):
         super().__init__(model)
-        for name, value in (("max_steps", max_steps), ("max_samples", max_samples)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"`{name}` must be an integer of at least 1. Received {value!r}.")
+        check_limits(max_steps=max_steps, max_samples=max_samples)
         self.max_steps, self.max_samples = max_steps, max_samples
         self.board_size = model.board_size
         self._run = model.run
@@ -184,54 +166,37 @@ class SudokuServer(Server):
 
     def _default(self, board):
         board = self._checked(board)
-        logits, energies = self._run(board, noise=self._same_noise(board), return_energy=True)
+        logits, energies = self._run(board, noise=same_noise(board, self._shape), return_energy=True)
         return {**answer(board, logits), "energy": energies[:, -1]}
 
     def _solve_steps(self, board, num_steps):
         board = self._checked(board)
-        num_steps = self._number("num_steps", num_steps, board, 1, self.max_steps)
-        logits, energies = self._run(board, noise=self._same_noise(board), num_steps=num_steps, return_energy=True)
+        num_steps = self.number_for_each("num_steps", num_steps, board, "max_steps")
+        logits, energies = self._run(
+            board, noise=same_noise(board, self._shape), num_steps=num_steps, return_energy=True
+        )
         return {**answer(board, logits), "energy": last_energy(energies, num_steps)}
 
     def _vote(self, board, num_steps, num_samples, seed):
         board = self._checked(board)
-        num_steps = self._number("num_steps", num_steps, board, 1, self.max_steps)
-        num_samples = self._number("num_samples", num_samples, board, 1, self.max_samples)
-        seed = self._number("seed", seed, board)
-        batch, most = tf.shape(board)[0], tf.reduce_max(num_samples)
+        num_steps = self.number_for_each("num_steps", num_steps, board, "max_steps")
+        num_samples = self.number_for_each("num_samples", num_samples, board, "max_samples")
+        seed = self.number_for_each("seed", seed, board)
 
         def run(row, sample):
-            noise = tf.map_fn(
-                lambda pair: initial_noise(pair[0], pair[1], self._shape),
-                (tf.gather(seed, row), sample),
-                fn_output_signature=tf.TensorSpec(self._shape, tf.float32),
-                parallel_iterations=1,
-            )
+            noise = noise_for_each(tf.gather(seed, row), sample, self._shape)
             steps = tf.gather(num_steps, row)
             logits, energies = self._run(tf.gather(board, row), noise=noise, num_steps=steps, return_energy=True)
             return logits, last_energy(energies, steps), sum_of_energies(energies, steps)
 
-        together = tf.maximum(1, tf.minimum(_ROWS_AT_ONCE // tf.maximum(batch, 1), most))
-        best = vote(board, num_samples, together, run)
+        best = vote(board, num_samples, samples_at_once(tf.shape(board)[0], tf.reduce_max(num_samples)), run)
         best["energy_sum"] = best.pop("voted_by")
         return best
-
-    def _same_noise(self, board):
-        noise = initial_noise(tf.constant(0), tf.constant(0), self._shape)
-        return tf.broadcast_to(noise, tf.concat([tf.shape(board)[:1], self._shape], 0))
 
     def _checked(self, board):
         text = f"`board` must hold digits from 0 (blank) to {self.board_size}. It holds, lowest and highest:"
         board = not_empty(board, "`board` must hold at least one board. Its shape:")
         return asserted(board, 0, self.board_size, text)
-
-    def _number(self, name, value, board, lowest=None, highest=None):
-        if lowest is not None:
-            text = f"`{name}` must be from {lowest} to {highest}. It is, lowest and highest:"
-            # What is wrong with the board is said first.
-            with tf.control_dependencies([board]):
-                value = asserted(value, lowest, highest, text)
-        return tf.broadcast_to(value, tf.shape(board)[:1])
 
 
 def _keras_answer(model, board, numbers, sample):

@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 
 import keras
@@ -7,7 +8,6 @@ import tensorflow as tf
 
 from export import fresh_process
 from export.__main__ import main
-from export.check import check
 from export.golden import differences, load_cases, save_cases
 from keras_kuramoto.models import SudokuModel
 
@@ -33,30 +33,36 @@ def test_check_passes_in_python_and_through_the_c_api(exported, capsys):
     assert "StatelessRandomNormalV2" in text
 
 
-def test_check_fails_on_a_tampered_golden_file(copy, capsys, monkeypatch):
+def test_check_fails_on_other_answers_than_the_golden_ones_and_than_another_models(copy, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("CC", NO_COMPILER)
     path = copy / "1" / "assets.extra" / "golden.npz"
     cases = load_cases(path)
     cases[0].outputs["solution"][4, 1, 1] %= 4
     cases[0].outputs["solution"][4, 1, 1] += 1
     cases[1].outputs["energy"][0] += 1
+    fault = cases[-1]
+    assert fault.fault
+    # One that the model answers to, and one that it rejects with another message.
+    cases.append(dataclasses.replace(fault, inputs={"board": np.zeros((1, 4, 4), np.int32)}, fault="blank board"))
+    fault.error = "another message"
     save_cases(path, cases)
-    assert main(["check", str(copy)]) == 1
+    keras.utils.set_random_seed(1)
+    SudokuModel.from_preset("sudoku4_quick", load_weights=False, num_steps=6).save(tmp_path / "other.keras")
+    assert main(["check", str(copy), "--against", str(tmp_path / "other.keras")]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert sum("FAILED" in line for line in lines) == 3  # with the last line
-    assert any("FAILED: 5 examples: solution differs in 1 of 80 values" in line for line in lines)
-    assert any("FAILED: 1 examples: energy differs" in line for line in lines)
+    failed = [line for line in lines[:-1] if "FAILED" in line]
+    golden, against, rejected = (
+        [line for line in failed if part in line] for part in ("golden", "Keras now", fault.error)
+    )
+    assert [line.split()[0] for line in golden] == ["serving_default", "solve_steps"]
+    assert "FAILED: 5 examples: solution differs in 1 of 80 values" in golden[0]
+    assert "FAILED: 1 examples: energy differs" in golden[1]
+    assert len(against) == 4
+    assert len(rejected) == 1
+    assert any("FAILED: the model answered to a blank board" in line for line in failed)
+    assert len(failed) == 2 + 4 + 1 + 1
     # Without a compiler the rest is checked, and the result says so.
     assert any(f"SKIPPED: no C compiler ({NO_COMPILER}) was found" in line for line in lines)
-
-
-def test_check_against_another_model_fails(exported, monkeypatch):
-    monkeypatch.setenv("CC", NO_COMPILER)
-    keras.utils.set_random_seed(1)
-    result = check(exported, SudokuModel.from_preset("sudoku4_quick", load_weights=False, num_steps=6))
-    assert not result.passed
-    failed = {row.where for row in result.rows if row.problems}
-    assert failed == {"Keras now, Python"}
 
 
 def test_check_names_a_missing_or_damaged_file(copy, tmp_path, capsys):
@@ -107,3 +113,9 @@ def test_differences():
     assert "b differs in 1 of 2" in differences({**one, "b": np.array([1, 3])}, one)[1][0]
     assert "not" in differences({**one, "b": np.array([[1, 2]])}, one)[1][0]
     assert "outputs are" in differences({"a": one["a"]}, one)[1][0]
+    # Bytes of any length, in arrays whose dtype has that of the longest.
+    names = {"name": np.array([b"Lisa", b"Bart", b"Homer"])}
+    assert differences({"name": np.array([b"Lisa", b"Bart", b"Homer, dad"])[[0, 1, 2]]}, names)[1] == [
+        "name differs in 1 of 3 values"
+    ]
+    assert differences({"name": names["name"][:2]}, {"name": np.array([b"Lisa", b"Bart"])})[1] == []

@@ -5,8 +5,9 @@ import tensorflow as tf
 from export_helpers import assert_same
 
 from export.golden import Case
+from export.oscillators import initial_noise
 from export.servers import server_for
-from export.sudoku import SudokuServer, initial_noise
+from export.sudoku import SudokuServer
 from keras_kuramoto.models import SudokuModel
 
 NUMBERS = {

@@ -52,11 +52,7 @@ def test_what_solves_boards_starts_without_tensorflow():
 import sys
 import export, export.__main__, export.sudoku, export.sudoku.boards, export.sudoku.client, export.sudoku.solver
 print(*({"tensorflow", "keras", "keras_kuramoto"} & set(sys.modules)))
-from export.sudoku import SudokuServer, initial_noise, sample_boards
-print(SudokuServer.kind, *({"tensorflow", "keras"} & set(sys.modules)))
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"}
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=environment)
-    first, second = result.stdout.splitlines()[-2:]
-    assert first == ""
-    assert set(second.split()) == {"sudoku", "tensorflow", "keras"}
+    assert result.stdout == "\n"

@@ -91,6 +91,17 @@ def test_bad_options_of_an_evaluation_are_refused(run, data_dir, capsys, change,
     assert (run / "results.json").read_text() == before
 
 
+def test_pictures_go_where_they_are_asked_for_and_never_over_others(run, data_dir, tmp_path, capsys):
+    before = (run / "results.json").read_text()
+    start = ["evaluate", str(run), "--data-dir", data_dir, "--set", "test_images=2", "--pictures"]
+    assert main([*start, str(tmp_path / "new")]) == 0
+    check_picture(tmp_path / "new" / "objects.png", colours=10)
+    (run / "results.json").write_text(before)
+    assert main([*start, str(tmp_path)]) == 2
+    assert "is not written over" in capsys.readouterr().err
+    assert (run / "results.json").read_text() == before
+
+
 def test_training_goes_on_from_a_run(run, data_dir):
     options = with_settings(PRESETS["objects_tetrominoes_small"], [*SMALL, f"start={run}"])
     model = ObjectsExperiment(options, data_dir).build_model()

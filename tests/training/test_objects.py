@@ -104,12 +104,15 @@ def test_objects_are_placed_until_enough_is_seen():
     stencils[:, 2] = False
     stencils[::2, :, 0] = False
     for visible, most in ((1.0, 8), (0.5, 8)):
-        mask = place_objects(np.random.default_rng(0), stencils, 6, visible)
+        mask, corners = place_objects(np.random.default_rng(0), stencils, 6, visible)
         counts = np.stack([(mask == number).sum(axis=(1, 2)) for number in range(4)], axis=1)
         np.testing.assert_array_equal(counts[:, 2], [6, most] * 25)
         assert (counts[:, 1] >= visible * counts[:, 2]).all()
         assert (counts[:, 1] < counts[:, 2]).any() == (visible < 1)
         assert not counts[:, 3].any()
+        # Where the second one is, which covers the first.
+        for one, stencil, (row, column) in zip(mask, stencils[:, 1], corners[:, 1]):
+            assert {(row + y, column + x) for y, x in np.argwhere(stencil)} == {*map(tuple, np.argwhere(one == 2))}
     # The empty row of a stencil may be outside.
     assert mask[::2, 0].any()
     assert mask[::2, -1].any()

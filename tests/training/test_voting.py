@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.sudoku import SudokuServer, server
+from export import oscillators
+from export.sudoku import SudokuServer
 from keras_kuramoto.models import SudokuModel
 from training.strategies import make_strategy
 from training.sudoku import BoardSolver
@@ -93,7 +94,7 @@ def test_the_solver_finds_the_best_of_its_votes(model, energy):
 def test_the_served_vote_is_the_same_vote(model, monkeypatch):
     noise = drawn(3, 0, 9)
     # The server draws the same initial oscillators for all boards: here those of a board that is the solver's first.
-    monkeypatch.setattr(server, "initial_noise", lambda seed, sample, shape: tf.gather(noise, sample % 9))
+    monkeypatch.setattr(oscillators, "initial_noise", lambda seed, sample, shape: tf.gather(noise, sample % 9))
     puzzle = np.random.default_rng(1).integers(0, 5, (2, 4, 4)).astype("int32")
     served = SudokuServer(model).functions["vote"](*map(tf.constant, (puzzle, 2, 9, 3)))
     solver = BoardSolver(model, make_strategy("cpu"), batch_size=4)

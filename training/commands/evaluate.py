@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 from training import plots
 from training.experiments import EXPERIMENTS, of_preset
@@ -17,11 +18,13 @@ def prepare(options):
 
     Returns:
         A function that evaluates, prints what came out, and adds it to the results of a run; pictures go into the
-        run's directory `evaluations`, in a new one each time.
+        directory that is asked for, or into a new one in the run's `evaluations`.
 
     Raises:
         ValueError: For bad input.
     """
+    if options.pictures and pathlib.Path(options.pictures).exists():
+        raise ValueError(f"'{options.pictures}' exists and is not written over. Choose another directory for pictures.")
     run = RunDirectory(options.model)
     if run.exists and options.preset is None:
         experiment_class, settings = _of_run(run)
@@ -39,6 +42,7 @@ def prepare(options):
     experiment.check_model(model)
 
     def evaluate():
+        pictures = options.pictures and pathlib.Path(options.pictures)
         results = experiment.evaluate(model, strategy)
         table, figures = experiment.report(model, strategy)
         if not is_chief(strategy):
@@ -51,12 +55,12 @@ def prepare(options):
                 {"evaluation": _evaluation(settings), "test": results, **({"table": table} if table else {})}
             )
             # Those of the training stay.
-            pictures = run.path / "evaluations" / str(index)
+            pictures = pictures or run.path / "evaluations" / str(index)
+        if pictures and figures:
+            pictures.mkdir(parents=True)
             for name, figure in figures.items():
-                pictures.mkdir(parents=True, exist_ok=True)
                 plots.save(figure, pictures / name)
-            if figures:
-                print(f"Pictures: {pictures}", flush=True)
+            print(f"Pictures: {pictures}", flush=True)
 
     return evaluate
 

@@ -17,7 +17,8 @@ from training.loop import Experiment
 from training.options import AdamOptions, option
 from training.source import start_from
 
-MIXTURES = {"none": lambda images, seed: images, "augmix": AugMix()}
+# What makes a function of images and a seed.
+MIXTURES = {"none": lambda: lambda images, seed: images, "augmix": AugMix}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,13 @@ class ClassifierOptions(AdamOptions):
         members: Initial oscillators of each image, over which probabilities are averaged.
         test_steps: Number of Kuramoto steps of each block; 0 for the model's own.
         test_batch: Images that are computed at once, on all replicas.
+        robustness: What else an evaluation measures: `"attacks"`, `"corruptions"`, `"all"` or `"none"`.
+        attack_images: How many images are attacked and corrupted, the first ones.
+        epsilon: ε of the attacks in the maximum norm.
+        euclidean_epsilon: ε of PGD in the Euclidean norm.
+        attack_steps: Steps of PGD and of AutoAttack's APGD.
+        attack_queries: Answers that an attack without gradients asks for, of each image.
+        attack_draws: Initial oscillators over which an attack takes the mean of the gradient (EoT).
     """
 
     batch_size: int = option(128, least=1)
@@ -48,6 +56,13 @@ class ClassifierOptions(AdamOptions):
     members: int = option(1, least=1, evaluation=True)
     test_steps: int = option(0, least=0, evaluation=True)
     test_batch: int = option(250, least=1, evaluation=True)
+    robustness: str = option("none", choices=("none", "attacks", "corruptions", "all"), evaluation=True)
+    attack_images: int = option(100, least=1, evaluation=True)
+    epsilon: float = option(8 / 255, above=0, most=1, evaluation=True)
+    euclidean_epsilon: float = option(0.5, above=0, evaluation=True)
+    attack_steps: int = option(20, least=1, evaluation=True)
+    attack_queries: int = option(1000, least=1, evaluation=True)
+    attack_draws: int = option(8, least=1, evaluation=True)
 
 
 _PAPER = ClassifierOptions(
@@ -99,7 +114,7 @@ class ClassifierExperiment(Experiment):
         height, width = model.image_size
         if height != width:
             raise ValueError(f"Training images are made square. The model is for images of {height} x {width}.")
-        self._change = ClassifierAugmentation(height, MIXTURES[options.mixture])
+        self._change = ClassifierAugmentation(height, MIXTURES[options.mixture]())
         self._add_noise = RandomSignedNoise(options.noise)
         self._classes = model.num_classes
         self.test = self.read("test")
@@ -180,7 +195,12 @@ class ClassifierExperiment(Experiment):
         return self.test.image[:count].astype("float32") / 255, self.test.label[:count]
 
     def evaluate(self, model, strategy):
-        """Accuracy, cross-entropy and expected calibration error on test images."""
+        """Accuracy, cross-entropy and expected calibration error on test images; robustness, if it is asked for.
+
+        The latter are dictionaries: `"attacks"`, accuracy and calibration error with what each makes of the images;
+        `"gradients"`, the checks by which one sees whether the attacks' figures can be believed; `"corruptions"`,
+        likewise by name and severity.
+        """
         images, labels = self._test()
         probabilities = self.probabilities(model, strategy, images)
         of_label = probabilities[np.arange(len(labels)), labels]
@@ -188,7 +208,57 @@ class ClassifierExperiment(Experiment):
             "accuracy": float((probabilities.argmax(1) == labels).mean()),
             "cross_entropy": float(-np.log(np.maximum(of_label, 1e-30)).mean()),
             "calibration_error": float(self._calibration(probabilities, labels).result()),
+            **self._robustness(model),
         }
+
+    def _robustness(self, model):
+        options, results = self.options, {}
+        if options.robustness == "none":
+            return results
+        # What attacks need is an extra of the package.
+        from training.images import attacks, robustness
+        from training.images.random_classifier import RandomClassifier
+
+        images, labels = (values[: options.attack_images] for values in self._test())
+        steps = {"num_steps": options.test_steps} if options.test_steps else {}
+        members = range(options.members)
+
+        def logits_of(image, seed):
+            if not model.has_energy:
+                return model.run(image)
+            shape = (image.shape[0], *model.noise_shape(*image.shape[1:3]))
+            drawn = [tf.random.stateless_normal(shape, tf.stack([seed, member])) for member in members]
+            logits = [model.run(image, noise, **steps) for noise in drawn]
+            # Those of the mean of the probabilities.
+            return tf.reduce_logsumexp(tf.nn.log_softmax(logits), axis=0)
+
+        classifier = RandomClassifier(logits_of, options.test_batch)
+        # More draws are in vain where nothing is random.
+        draws = options.attack_draws if model.has_energy else 1
+        epsilon, times, queries = options.epsilon, options.attack_steps, options.attack_queries
+        if options.robustness in ("attacks", "all"):
+            tried = {
+                "noise": attacks.RandomNoise(epsilon),
+                "signed_noise": attacks.SignedNoise(64 / 255),
+                "fgsm": attacks.FGSM(epsilon, draws),
+                "pgd": attacks.PGD(epsilon, steps=times, draws=draws),
+                "pgd_euclidean": attacks.PGD(
+                    options.euclidean_epsilon, attacks.EuclideanNorm(), steps=times, draws=draws
+                ),
+                "square": attacks.Square(epsilon, queries, draws),
+                "autoattack": attacks.AutoAttack(epsilon, times, queries=queries, draws=draws),
+            }
+            results["attacks"] = robustness.under_attack(
+                classifier, images, labels, tried, draws, options.seed, progress=True
+            )
+            results["gradients"] = robustness.check_gradients(
+                classifier, images, labels, epsilon, times, queries, draws=draws, test_draws=draws, seed=options.seed
+            )
+        if options.robustness in ("corruptions", "all"):
+            results["corruptions"] = robustness.under_corruption(
+                classifier, images, labels, seed=options.seed, progress=True
+            )
+        return results
 
     @staticmethod
     def _calibration(probabilities, labels):

@@ -8,6 +8,9 @@ import warnings
 import numpy as np
 import tqdm
 
+from keras_kuramoto._checks import check_whole
+from training.images.batches import batches
+
 
 class Clustering:
     """Base class of clusterings, which divide the positions of an image by their features.
@@ -30,10 +33,8 @@ class Clustering:
     """
 
     def __init__(self, clusters, components=None):
-        for name, value in (("clusters", clusters), ("components", components)):
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise ValueError(f"`{name}` must be an integer of at least 1. Received {value!r}.")
-        self.clusters, self.components = clusters, components
+        self.clusters = check_whole("clusters", clusters, 1)
+        self.components = None if components is None else check_whole("components", components, 1)
 
     def __call__(self, points):
         points = np.asarray(points, "float64")
@@ -108,9 +109,7 @@ class KMeansClustering(Clustering):
 
     def __init__(self, clusters, components=None, starts=1, seed=0):
         super().__init__(clusters, components)
-        if not isinstance(starts, (int, np.integer)) or starts < 1:
-            raise ValueError(f"`starts` must be an integer of at least 1. Received {starts!r}.")
-        self.starts, self.seed = starts, seed
+        self.starts, self.seed = check_whole("starts", starts, 1), seed
 
     def divide(self, points):
         from sklearn.cluster import KMeans
@@ -158,17 +157,16 @@ class UpTiling:
     """
 
     def __init__(self, features_of, factor, patch_size, batch_size=None):
-        for name, value in (("factor", factor), ("patch_size", patch_size), ("batch_size", batch_size)):
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise ValueError(f"`{name}` must be an integer of at least 1. Received {value!r}.")
-        self.features_of, self.factor, self.patch_size, self.batch_size = features_of, factor, patch_size, batch_size
+        self.features_of = features_of
+        self.factor, self.patch_size = check_whole("factor", factor, 1), check_whole("patch_size", patch_size, 1)
+        self.batch_size = None if batch_size is None else check_whole("batch_size", batch_size, 1)
 
     def __call__(self, images):
         images = np.asarray(images, "float32")
         count, factor = len(images), self.factor
         height, width = (self._samples(size) for size in images.shape[1:3])
         result = None
-        for rows, _ in _batches(count * factor**2, self.batch_size or count):
+        for rows, _ in batches(count * factor**2, self.batch_size or count):
             image, shift = np.divmod(rows, factor**2)
             down, right = np.divmod(shift, factor)
             windows = _between(images[image], 1, *(values[down] for values in height))
@@ -331,7 +329,7 @@ def check_images(images):
 
 def _features(features_of, images, batch_size):
     """Batches of rows and of their features, of unit length."""
-    for rows, fresh in _batches(len(images), batch_size):
+    for rows, fresh in batches(len(images), batch_size):
         features = np.asarray(features_of(images[rows]), "float32")
         if features.ndim != 4 or len(features) != len(rows):
             raise ValueError(
@@ -340,16 +338,6 @@ def _features(features_of, images, batch_size):
             )
         norm = np.linalg.norm(features, axis=-1, keepdims=True)
         yield rows[:fresh], (features / np.where(norm > 0, norm, 1))[:fresh]
-
-
-def _batches(count, size):
-    """Rows in batches of one size, for which a model is compiled once, and how many of them have not been before.
-
-    The last batch is filled up with the first rows.
-    """
-    size = min(size, count)
-    for start in range(0, count, size or 1):
-        yield np.arange(start, start + size) % count, min(size, count - start)
 
 
 def _between(images, axis, low, high, share):

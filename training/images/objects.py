@@ -41,6 +41,7 @@ class ObjectsOptions(AdamOptions):
         test_steps: Number of Kuramoto steps of each block, 0 for the model's own.
         clusters: Number of clusters in each image.
         clustering: How they are found: `"agglomerative"` or `"kmeans"`.
+        components: Principal components of an image's features to which they are reduced before, 0 for none.
         up_tiling: How many times finer the features are made by shifted images, see `UpTiling`.
         test_batch: Images that are computed at once, on all replicas.
     """
@@ -61,6 +62,7 @@ class ObjectsOptions(AdamOptions):
     test_steps: int = option(0, least=0, evaluation=True)
     clusters: int = option(4, least=1, evaluation=True)
     clustering: str = option("agglomerative", choices=tuple(CLUSTERINGS), evaluation=True)
+    components: int = option(0, least=0, evaluation=True)
     up_tiling: int = option(1, least=1, evaluation=True)
     test_batch: int = option(160, least=1, evaluation=True)
 
@@ -190,7 +192,7 @@ class ObjectsExperiment(Experiment):
         return UpTiling(features_of, options.up_tiling, model.patch_size, options.test_batch)
 
     def _clustering(self):
-        return CLUSTERINGS[self.options.clustering](self.options.clusters)
+        return CLUSTERINGS[self.options.clustering](self.options.clusters, self.options.components or None)
 
     def evaluate(self, model, strategy):
         """FG-ARI and mean best overlap, means over the test images, from 0 to 1."""

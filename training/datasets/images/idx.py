@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from training.datasets.images.storing import store
+from training.datasets.storing import store
 
 _UNSIGNED_BYTES = 0x08
 
@@ -96,8 +96,10 @@ def store_idx(images, labels, name, train=None, data_dir=None):
 
     return store(
         name,
-        image=tfds.features.Image(shape=(*image.shape[1:], 1), encoding_format="png"),
-        classes=int(label.max()) + 1,
+        features={
+            "image": tfds.features.Image(shape=(*image.shape[1:], 1), encoding_format="png"),
+            "label": tfds.features.ClassLabel(num_classes=int(label.max()) + 1),
+        },
         splits={"train": examples(range(train)), "test": examples(range(train, len(image)))},
         description=f"{len(image):,} images from idx files: the first {train:,} to train, the rest to test.",
         data_dir=data_dir,

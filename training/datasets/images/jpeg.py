@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 
-from training.datasets.images.storing import store
+from training.datasets.storing import store
 
 _ARRAYS = ("jpeg", "lengths", "labels")
 
@@ -96,8 +96,12 @@ def store_jpegs(train, test, name, data_dir=None):
         raise ValueError(f"The images of '{train}' have the shape {shape}, those of '{test}' {other}. It must be one.")
     return store(
         name,
-        image=tfds.features.Image(shape=shape, encoding_format="jpeg"),
-        classes=int(max(labels.max() for _, labels, _ in files.values())) + 1,
+        features={
+            "image": tfds.features.Image(shape=shape, encoding_format="jpeg"),
+            "label": tfds.features.ClassLabel(
+                num_classes=int(max(labels.max() for _, labels, _ in files.values())) + 1
+            ),
+        },
         splits={
             split: [
                 (row, {"image": io.BytesIO(image), "label": int(label)})

@@ -58,10 +58,10 @@ def load_images(name, split, data_dir=None):
     """Reads a split of a data set of images of any number of channels into memory, preparing it first if need be.
 
     Args:
-        name: `"digits8"`, a name that was given to `python -m training prepare-idx` or `prepare-images`, or a data set
-            of TensorFlow Datasets whose images have one size, such as `"cifar10"` or `"cifar10_corrupted/fog_3"`,
-            which is downloaded.
-        split: `"train"` or `"test"`; other data sets of TensorFlow Datasets may have other splits.
+        name: `"digits8"`; `"tiny_imagenet"`, whose files belong into `downloads/manual` of the data directory; a name
+            that was given to `python -m training prepare-idx` or `prepare-images`; or a data set of TensorFlow Datasets
+            whose images have one size, such as `"cifar10"` or `"cifar10_corrupted/fog_3"`, which is downloaded.
+        split: `"train"` or `"test"`; data sets of TensorFlow Datasets may have other splits, too.
         data_dir: Directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
             or the environment variable `TFDS_DATA_DIR`).
 
@@ -80,7 +80,8 @@ def load_images(name, split, data_dir=None):
     builder, shape = _builder(name, data_dir)
     if not (len(shape) in (2, 3) and all(shape)):
         raise ValueError(
-            f"The data set '{name}' does not have labelled images of one size, but {builder.info.features}."
+            f"The data set '{name}' does not have labelled images of one size, but {builder.info.features}. Images of "
+            "various sizes are read by an `ImageStream`."
         )
     data = _read(builder, name, split)
     image = data["image"].reshape((*data["image"].shape[:3], -1))
@@ -89,20 +90,25 @@ def load_images(name, split, data_dir=None):
     return _images(builder, image, data)
 
 
+def unknown_data_set(name):
+    """The error for a name that no data set has."""
+    return ValueError(
+        f"Unknown image data set '{name}'. Known: digits8, tiny_imagenet, those of TensorFlow Datasets such as mnist, "
+        "and what `python -m training prepare-idx` and `prepare-images` have made in the same data directory."
+    )
+
+
 def _builder(name, data_dir):
     """The builder of a data set of labelled images, and the shape of an image."""
     import tensorflow_datasets as tfds
 
-    # Importing it makes it known to TensorFlow Datasets.
-    from training.datasets.images.digits8 import Digits8  # noqa: F401
+    # Importing them makes them known to TensorFlow Datasets.
+    from training.datasets.images import digits8, tiny_imagenet  # noqa: F401
 
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
-        raise ValueError(
-            f"Unknown image data set '{name}'. Known: digits8, those of TensorFlow Datasets such as mnist, and what "
-            "`python -m training prepare-idx` and `prepare-images` have made in the same data directory."
-        ) from error
+        raise unknown_data_set(name) from error
     features = builder.info.features or {}
     if "image" not in features or "label" not in features:
         raise ValueError(f"The data set '{name}' does not have images with labels, but {features}.")

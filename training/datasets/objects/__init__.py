@@ -3,6 +3,7 @@
 Importing this package needs NumPy alone; TensorFlow Datasets is imported by the calls that need it.
 """
 
+from training.datasets.objects.composed import store_composed
 from training.datasets.objects.loading import load
 
-__all__ = ["load"]
+__all__ = ["load", "store_composed"]

@@ -5,13 +5,12 @@ import hashlib
 import numpy as np
 import tqdm
 
-_CHUNK = 512
 _SIDES = ("train", "test")
 # One image in so many is on the test side.
 _SHARE = 8
 
 
-def generate_scenes(draw, count, side="train", seed=0, progress=True):
+def generate_scenes(draw, count, side="train", seed=0, progress=True, chunk=512):
     """Generates different images with their masks.
 
     A hash of its pixels decides whether an image belongs to the train side or to the test side (about one in eight), so
@@ -24,6 +23,7 @@ def generate_scenes(draw, count, side="train", seed=0, progress=True):
         side: `"train"` or `"test"`, the side the images are from.
         seed: Non-negative integer, from which all scenes follow.
         progress: Whether to show a progress bar on standard error.
+        chunk: Number of scenes that are drawn at once. Other scenes follow from another one.
 
     Yields:
         Pairs of an image and its mask.
@@ -35,11 +35,11 @@ def generate_scenes(draw, count, side="train", seed=0, progress=True):
     >>> image.shape, mask.shape
     ((35, 35, 3), (35, 35))
     """
-    seen, chunk = set(), 0
+    seen, drawn = set(), 0
     with tqdm.tqdm(total=count, desc="Scenes", unit=" scenes", disable=not progress, leave=False) as bar:
         while len(seen) < count:
-            random = np.random.default_rng(np.random.SeedSequence([seed, _SIDES.index(side), chunk]))
-            for image, mask in zip(*draw(random, _CHUNK)):
+            random = np.random.default_rng(np.random.SeedSequence([seed, _SIDES.index(side), drawn]))
+            for image, mask in zip(*draw(random, chunk)):
                 code = hashlib.blake2b(image.tobytes(), digest_size=8).digest()
                 held_out = int.from_bytes(code, "little") % _SHARE == 0
                 if held_out == (side == "test") and code not in seen:
@@ -48,7 +48,7 @@ def generate_scenes(draw, count, side="train", seed=0, progress=True):
                     if len(seen) == count:
                         break
             bar.update(len(seen) - bar.n)
-            chunk += 1
+            drawn += 1
 
 
 def place_objects(random, stencils, size, visible):
@@ -64,12 +64,14 @@ def place_objects(random, stencils, size, visible):
         visible: Least share of an object's pixels that no other one may cover, at most 1.
 
     Returns:
-        Masks, `(count, size, size)` uint8: 0 where there is no object, else its number, from 1.
+        `(mask, corners)`: masks, `(count, size, size)` uint8, 0 where there is no object, else its number, from 1; and
+        the row and column of each stencil's first pixel, `(count, objects, 2)` int64, that may be outside.
 
     Example:
 
     >>> two = np.ones((1, 2, 3, 3), bool)
-    >>> np.bincount(place_objects(np.random.default_rng(0), two, 6, visible=1.0).ravel()).tolist()
+    >>> mask, corners = place_objects(np.random.default_rng(0), two, 6, visible=1.0)
+    >>> np.bincount(mask.ravel()).tolist()
     [18, 9, 9]
     """
     count, objects, *window = stencils.shape
@@ -80,7 +82,7 @@ def place_objects(random, stencils, size, visible):
     last = np.stack([length - 1 - line[..., ::-1].argmax(axis=2) for line, length in zip(lines, window)], axis=-1)
     last = np.where(area[..., None] > 0, last, first)
     within = [np.arange(length) for length in window]
-    mask = np.zeros((count, size, size), np.uint8)
+    mask, places = np.zeros((count, size, size), np.uint8), np.zeros((count, objects, 2), np.int64)
     rest = np.arange(count)
     while len(rest):
         corners = random.integers(-first[rest], size - last[rest])
@@ -93,9 +95,9 @@ def place_objects(random, stencils, size, visible):
         tried = tried[:, window[0] : window[0] + size, window[1] : window[1] + size]
         seen = np.stack([(tried == number + 1).sum(axis=(1, 2)) for number in range(objects)], axis=1)
         enough = (seen >= visible * area[rest]).all(axis=1)
-        mask[rest[enough]] = tried[enough]
+        mask[rest[enough]], places[rest[enough]] = tried[enough], corners[enough]
         rest = rest[~enough]
-    return mask
+    return mask, places
 
 
 def paint(mask, colors, background):

@@ -57,5 +57,5 @@ def draw_shapes(random, count):
     stencils = OUTLINES[random.integers(len(OUTLINES), size=(count, _MOST))]
     number = random.integers(_FEWEST, _MOST + 1, size=count)
     stencils &= (np.arange(_MOST) < number[:, None])[:, :, None, None]
-    mask = place_objects(random, stencils, SIZE, visible=0.5)
+    mask, _ = place_objects(random, stencils, SIZE, visible=0.5)
     return paint(mask, np.full((count, _MOST, 3), 255, np.uint8), 0), mask

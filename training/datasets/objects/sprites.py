@@ -51,7 +51,7 @@ def draw_sprites(random, count):
     stencils = np.choose(kind, inside)
     number = random.integers(_FEWEST, _MOST + 1, size=count)
     stencils &= (np.arange(_MOST) < number[:, None])[:, :, None, None]
-    mask = place_objects(random, stencils, SIZE, visible=0.25)
+    mask, _ = place_objects(random, stencils, SIZE, visible=0.25)
     colors = _from_hsv(random.uniform(size=(count, _MOST, 3)))
     return paint(mask, colors, random.integers(256, size=(count, 1))), mask
 

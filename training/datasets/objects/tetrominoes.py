@@ -52,7 +52,7 @@ def draw_tetrominoes(random, count):
     [925, 100, 100, 100]
     """
     stencils = VARIANTS[random.integers(len(VARIANTS), size=(count, _PIECES))]
-    mask = place_objects(random, stencils, SIZE, visible=1.0)
+    mask, _ = place_objects(random, stencils, SIZE, visible=1.0)
     return paint(mask, _COLORS[random.integers(len(_COLORS), size=(count, _PIECES))], 0), mask
 
 

@@ -1,18 +1,17 @@
-"""Writing data sets of labelled images in the format of TensorFlow Datasets."""
+"""Writing data sets in the format of TensorFlow Datasets."""
 
 import pathlib
 import re
 
 
-def store(name, image, classes, splits, description, data_dir=None):
+def store(name, features, splits, description, data_dir=None):
     """Prepares a data set of TensorFlow Datasets from examples.
 
     Args:
         name: Name of the data set: lower-case letters, digits and `_`.
-        image: The feature of TensorFlow Datasets that describes an image.
-        classes: Number of classes.
-        splits: Dictionary from the names of splits to their examples: pairs of a key and a dictionary of `image` and
-            `label`.
+        features: Dictionary of features of TensorFlow Datasets.
+        splits: Dictionary from the names of splits to their examples, an iterable of pairs: a key, and a dictionary of
+            what `features` names.
         description: Description of the data set.
         data_dir: Directory for prepared data sets, that of TensorFlow Datasets by default.
 
@@ -29,16 +28,16 @@ def store(name, image, classes, splits, description, data_dir=None):
         )
     import tensorflow_datasets as tfds
 
-    from training.datasets.images.digits8 import Digits8  # noqa: F401
+    # Importing them makes them known to TensorFlow Datasets.
+    from training.datasets.images import digits8, tiny_imagenet  # noqa: F401
+    from training.datasets.objects import builder as scenes  # noqa: F401
 
     if name in tfds.list_builders(with_community_datasets=False):
         raise ValueError(f"'{name}' is a data set of its own already. Choose another name.")
     builder = tfds.dataset_builders.AdhocBuilder(
         name=name,
         version="1.0.0",
-        features=tfds.features.FeaturesDict(
-            {"image": image, "label": tfds.features.ClassLabel(num_classes=classes)},
-        ),
+        features=tfds.features.FeaturesDict(features),
         split_datasets=splits,
         data_dir=data_dir,
         description=description,
