@@ -9,8 +9,8 @@ def convolution(x, kernel):
 
     On a CPU, XLA has a fast kernel for convolutions whose axes are in one order. It brings others into this order, but
     not in the body of a loop, where it falls back to a kernel that can take a hundred times as long. The gradients that
-    TensorFlow and JAX write down are such others; here they are in the right order to begin with. Where there is another
-    device than a CPU, it is Keras' convolution.
+    TensorFlow and JAX write down are such others; here they are in the right order to begin with. Where there are other
+    devices than a CPU, it is Keras' convolution.
 
     On JAX it can't be differentiated in forward mode.
 
