@@ -9,7 +9,8 @@ def convolution(x, kernel):
 
     On a CPU, XLA has a fast kernel for convolutions whose axes are in one order. It brings others into this order, but
     not in the body of a loop, where it falls back to a kernel that can take a hundred times as long. The gradients that
-    TensorFlow and JAX write down are such others; here they are in the right order to begin with.
+    TensorFlow and JAX write down are such others; here they are in the right order to begin with. Where there are other
+    devices than a CPU, it is Keras' convolution.
 
     On JAX it can't be differentiated in forward mode.
 
@@ -25,8 +26,8 @@ def convolution(x, kernel):
     >>> convolution(ops.ones((1, 5, 5, 2)), ops.ones((3, 3, 2, 4))).shape
     (1, 5, 5, 4)
     """
-    # PyTorch has kernels of its own; an empty batch has gradients that a convolution can't say.
-    if isinstance(x, keras.KerasTensor) or keras.backend.backend() == "torch" or x.shape[0] == 0:
+    # An empty batch has gradients that a convolution can't say.
+    if isinstance(x, keras.KerasTensor) or x.shape[0] == 0 or not _compiled_for_a_cpu():
         return ops.conv(x, kernel, padding="same", data_format="channels_last")
     x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
     if keras.backend.backend() == "tensorflow":
@@ -35,6 +36,20 @@ def convolution(x, kernel):
         # What Keras gives for a weight may still be a variable, which a gradient of one's own must not use.
         kernel = tf.convert_to_tensor(kernel)
     return _convolution(x, kernel)
+
+
+def _compiled_for_a_cpu():
+    """Whether XLA may compile this, and for a CPU alone: other devices' kernels know the usual gradients best."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    return False
 
 
 @ops.custom_gradient

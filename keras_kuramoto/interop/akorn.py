@@ -27,7 +27,9 @@ from keras_kuramoto.models.sudoku import AKOrNSudoku
 
 def _get(weights, name):
     if name not in weights:
-        raise ValueError(f"The weights have no entry '{name}'. Received {sorted(weights)}.")
+        raise ValueError(
+            f"The weights have no entry '{getattr(weights, 'prefix', '')}{name}'. Received {sorted(weights)}."
+        )
     return np.asarray(weights[name])
 
 
@@ -54,6 +56,7 @@ class _Part(Mapping):
 
     def __init__(self, weights, prefix):
         self._weights, self._prefix = weights, prefix
+        self.prefix = getattr(weights, "prefix", "") + prefix
 
     def __getitem__(self, name):
         return self._weights[self._prefix + name]

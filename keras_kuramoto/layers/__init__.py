@@ -62,7 +62,7 @@
 | the sphere | `ops.normalize`, `ops.safe_norm`, `ops.project_to_tangent`, `ops.random_on_sphere`, `ops.random_rotation`, `ops.split_oscillators`, `ops.join_oscillators` |
 | angles of positions | `ops.axial_angles`, `ops.harmonic_angles` |
 | bases: of layers, of layers in full precision, of models | `Layer`, `StateLayer`, `models.ConfiguredModel` |
-| AKOrN authors' weights | `interop.akorn.kuramoto_layer`, `interop.akorn.oscillator_readout`, `interop.akorn.sudoku_model` |
+| AKOrN authors' weights | `interop.akorn.kuramoto_layer`, `interop.akorn.oscillator_readout`, `interop.akorn.sudoku_model`, `interop.akorn.object_model`, `interop.akorn.classifier` |
 | Hopfield-Kuramoto authors' arrays | `interop.hkmemory.hopfield`, `interop.hkmemory.hierarchical_hopfield`, `interop.hkmemory.kuramoto`, `interop.hkmemory.hopfield_kuramoto`, `interop.hkmemory.encode_pixels` |
 """
 # ruff: noqa: E501 (a row of the table is a line)

@@ -3,6 +3,7 @@
 import types
 
 import keras
+from keras import ops
 
 from keras_kuramoto._backend.loop import bounded_loop
 from keras_kuramoto._checks import check_whole
@@ -81,7 +82,8 @@ class TransformerBlock(Layer):
         self.contract.build((*input_shape[:-1], self.expansion * channels))
 
     def _attend(self, x):
-        return x + self.attention(self.attention_norm(x))
+        # The attention and what normalises may have policies of their own.
+        return x + ops.cast(self.attention(self.attention_norm(x)), x.dtype)
 
     def call(self, x, num_steps=None, max_steps=None):
         steps = self.num_steps if num_steps is None else num_steps

@@ -1,6 +1,7 @@
 """The base of all models."""
 
 import contextlib
+import contextvars
 import inspect
 import pathlib
 import types
@@ -9,6 +10,8 @@ import keras
 
 from keras_kuramoto._checks import unknown
 
+# The models whose `__call__` runs now, in this thread.
+_inside = contextvars.ContextVar("inside", default=())
 _WEIGHTS = pathlib.Path(__file__).parent / "weights"
 
 
@@ -106,10 +109,17 @@ class ConfiguredModel(keras.Model):
         raise NotImplementedError
 
     def __call__(self, inputs, *args, **kwargs):
-        return super().__call__(self._structured(inputs), *args, **kwargs)
+        token = _inside.set((*_inside.get(), id(self)))
+        try:
+            return super().__call__(self._structured(inputs), *args, **kwargs)
+        finally:
+            _inside.reset(token)
 
     def call(self, inputs, training=None, mask=None, options=None):
-        # On JAX, `fit` and `predict` come here without `__call__`. The layers take `training` from the call's context.
+        # The layers take `training` from the call's context, which `__call__` makes: on JAX, `fit` and `predict` come
+        # here without it.
+        if id(self) not in _inside.get():
+            return self(inputs, training=training, mask=mask, options=options)
         inputs = self._structured(inputs)
         inputs = inputs if isinstance(inputs, dict) else {self._input_names[0]: inputs}
         return self.compute_outputs(**inputs, **({} if options is None else vars(options)))

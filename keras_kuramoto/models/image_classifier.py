@@ -54,11 +54,9 @@ class ImageClassifier(ImageModel):
 
     Example:
 
-    >>> model = ImageClassifier.from_preset("cifar10_akorn_small", load_weights=False)
-    >>> model.run(ops.ones((2, 32, 32, 3)), num_steps=[1, 1, 2]).shape
-    (2, 10)
-    >>> model.probabilities(ops.ones((2, 32, 32, 3)), members=3, seed=0).shape
-    (2, 10)
+    >>> model = ImageClassifier.from_preset("cifar10_resnet_small", load_weights=False, channels=4)
+    >>> model.run(ops.ones((2, 32, 32, 3))).shape, model.probabilities(ops.ones((2, 32, 32, 3)), members=3).shape
+    ((2, 10), (2, 10))
     """
 
     def __init__(self, arguments, **kwargs):
@@ -179,8 +177,8 @@ class AKOrNClassifier(ImageClassifier):
     Example:
 
     >>> couplings = [ConvConnectivity(5), ConvConnectivity(3)]
-    >>> model = AKOrNClassifier(couplings, NaturalFrequency(2), channels=8, num_steps=[3, 2], blocks=2)
-    >>> model(ops.ones((2, 32, 32, 3))).shape
+    >>> model = AKOrNClassifier(couplings, NaturalFrequency(2), image_size=8, channels=8, num_steps=[3, 2], blocks=2)
+    >>> model(ops.ones((2, 8, 8, 3))).shape
     (2, 10)
 
     Reference: Miyato et al., ICLR 2025, Sec. 6.3 and C.3. The residual unit in g is the authors' code; the paper
@@ -293,7 +291,7 @@ class IterativeClassifier(ImageClassifier):
     Example:
 
     >>> model = IterativeClassifier(ConvConnectivity(3), keras.layers.GroupNormalization(4), channels=8, blocks=2)
-    >>> model(ops.ones((2, 32, 32, 3))).shape
+    >>> model(ops.ones((2, 8, 8, 3))).shape
     (2, 10)
 
     Reference: Miyato et al., ICLR 2025, C.3 and Fig. 11 (a).

@@ -86,7 +86,7 @@ class ImageModel(ConfiguredModel):
                 f"An image must be floating-point numbers in [0, 1]. Received the dtype {image.dtype}: divide by 255."
             )
         if is_concrete(image) and 0 not in image.shape:
-            lowest, highest = float(ops.min(image)), float(ops.max(image))
+            lowest, highest = (float(ops.stop_gradient(extreme(image))) for extreme in (ops.min, ops.max))
             # Noise and augmentations may lead somewhat outside; values up to 255 or down to -1 are another convention.
             # Written so that NaN fails too.
             if not (lowest > -0.75 and highest < 1.75):

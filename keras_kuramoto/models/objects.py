@@ -1,5 +1,7 @@
 """Models that find objects without labels: AKOrN and the baselines of its paper, with one interface."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_kuramoto._checks import check_whole
 from keras_kuramoto.layers import (
     GTA,
     AttentionConnectivity,
+    ConvConnectivity,
     InitialOscillators,
     KuramotoBlock,
     KuramotoNetwork,
@@ -53,9 +56,9 @@ class ObjectsModel(ImageModel):
 
     Example:
 
-    >>> model = ObjectsModel.from_preset("objects_tetrominoes_small", load_weights=False)
-    >>> model.run(ops.ones((2, 32, 32, 3))).shape, model.features(ops.ones((2, 64, 32, 3))).shape
-    ((2, 64), (2, 16, 8, 64))
+    >>> model = ObjectsModel.from_preset("objects_tetrominoes_small", load_weights=False, num_steps=2)
+    >>> model.run(ops.ones((1, 32, 32, 3))).shape, model.features(ops.ones((1, 32, 32, 3))).shape
+    ((1, 64), (1, 8, 8, 64))
     """
 
     def __init__(self, arguments, **kwargs):
@@ -136,7 +139,6 @@ class AKOrNObjects(ObjectsModel):
 
     Example:
 
-    >>> from keras_kuramoto.layers import ConvConnectivity
     >>> model = AKOrNObjects(ConvConnectivity(5), image_size=16, patch_size=4, channels=32, num_steps=4, step_size=0.5)
     >>> model(ops.ones((2, 16, 16, 3))).shape, model.features(ops.ones((2, 16, 16, 3))).shape
     ((2, 32), (2, 4, 4, 32))
@@ -318,21 +320,38 @@ class IterativeObjects(ObjectsModel):
         return ops.cast(self.norm(x), "float32"), None
 
 
-def _attention(encoding=None, heads=8):
-    return AttentionConnectivity(heads, encoding, kernel_initializer=fan_in_uniform())
+def _attention(encoding=None):
+    return AttentionConnectivity(8, encoding, kernel_initializer=fan_in_uniform())
 
 
-def _akorn(connectivity=None, **sizes):
-    return lambda: {
-        "connectivity": connectivity() if connectivity else _attention(GTA()),
+def _convolution(kernel_size):
+    return ConvConnectivity(kernel_size, kernel_initializer=fan_in_uniform())
+
+
+def _akorn(kernel_size, channels, blocks=1, **sizes):
+    """Arguments of AKOrN, attentive if there is no size of a kernel."""
+    normalization = keras.layers.GroupNormalization(channels // 4, epsilon=1e-5)
+    return {
+        "connectivity": _convolution(kernel_size) if kernel_size else _attention(GTA()),
         # γ = 1 of the authors' code, which adds x where Ωx would be.
         "step_size": 0.5,
+        # A group for each oscillator.
+        "stimuli_normalization": normalization if blocks > 1 else None,
+        "channels": channels,
+        "blocks": blocks,
         **sizes,
     }
 
 
-def _iterative(**sizes):
-    return lambda: {
+def _iterative(kernel_size, **sizes):
+    """Arguments of iterative self-attention, or of iterative convolution if there is a size of a kernel."""
+    if kernel_size:
+        return {
+            "connectivity": _convolution(kernel_size),
+            "normalization": keras.layers.GroupNormalization(8, epsilon=1e-5),
+            **sizes,
+        }
+    return {
         "connectivity": _attention(),
         "normalization": keras.layers.LayerNormalization(epsilon=1e-5),
         "position_embedding": PositionEmbedding(),
@@ -340,19 +359,48 @@ def _iterative(**sizes):
     }
 
 
+def _vit(kernel_size, **sizes):
+    """Arguments of the ViT: eight blocks of one step."""
+    return _iterative(None, **{**sizes, "blocks": 8, "num_steps": 1})
+
+
+# What Tables 9 to 11 say of each data set, and the size of the kernels in C.1 (not said of Shapes).
 _TETROMINOES = {"image_size": 32, "patch_size": 4, "channels": 128, "num_steps": 8}
-_TETROMINOES_SMALL = {**_TETROMINOES, "channels": 64}
-add_presets(
-    AKOrNObjects,
-    {
-        "objects_tetrominoes": _akorn(**_TETROMINOES),
-        "objects_tetrominoes_small": _akorn(**_TETROMINOES_SMALL),
-    },
-)
+_CLEVRTEX = {"image_size": 128, "patch_size": 8, "channels": 256, "num_steps": 8, "blocks": 2}
+_SHAPES = {"image_size": 40, "patch_size": 2, "channels": 256, "num_steps": 4, "blocks": 3}
+_SETTINGS = {
+    "tetrominoes": (_TETROMINOES, 5),
+    "dsprites": ({**_TETROMINOES, "image_size": 64}, 7),
+    # The authors' published command has kernels of 7.
+    "clevr": ({**_CLEVRTEX, "blocks": 1}, 9),
+    "shapes": (_SHAPES, 7),
+    "clevrtex": (_CLEVRTEX, None),
+    "clevrtex_large": ({**_CLEVRTEX, "channels": 512}, None),
+    "imagenet": ({"image_size": 256, "patch_size": 16, "channels": 768, "num_steps": 4, "blocks": 3}, None),
+    # These train on a CPU.
+    "tetrominoes_small": ({**_TETROMINOES, "channels": 64}, None),
+    "shapes_small": ({**_SHAPES, "patch_size": 4, "channels": 96}, None),
+}
+
+
+def _presets(arguments, ending, names, conv=False):
+    """Presets by name, for data sets by name."""
+    return {
+        f"objects_{name}{ending}": functools.partial(
+            arguments, _SETTINGS[name][1] if conv else None, **_SETTINGS[name][0]
+        )
+        for name in names
+    }
+
+
+_CONV = [name for name, (_, kernel_size) in _SETTINGS.items() if kernel_size]
+_ITERATIVE = [name for name in _SETTINGS if name not in ("clevrtex_large", "imagenet")]
+add_presets(AKOrNObjects, {**_presets(_akorn, "", _SETTINGS), **_presets(_akorn, "_conv", _CONV, conv=True)})
 add_presets(
     IterativeObjects,
     {
-        "objects_tetrominoes_iterative": _iterative(**_TETROMINOES),
-        "objects_tetrominoes_small_iterative": _iterative(**_TETROMINOES_SMALL),
+        **_presets(_iterative, "_iterative", _ITERATIVE),
+        **_presets(_iterative, "_iterative_conv", _CONV, conv=True),
+        **_presets(_vit, "_vit", ["tetrominoes", "dsprites", "clevr", "clevrtex"]),
     },
 )

@@ -42,7 +42,7 @@ def load_vectors(name):
         config = json.loads(str(file["config"]))
         arrays = {key: file[key] for key in file.files if key != "config"}
     weights = {key[8:]: value for key, value in arrays.items() if key.startswith("weights/")}
-    for key in ("x", "c", "probe", "grad_x", "grad_c", "y", "noise", "x_final"):
+    for key in ("x", "c", "probe", "grad_x", "grad_c", "y", "noise", "x_final", "image", "x0", "features"):
         if key in arrays:
             arrays[key] = np.moveaxis(arrays[key], 1, -1)
     if "xs" in arrays:

@@ -57,6 +57,41 @@ def network():
     return keras.Model({"c": c, "noise": noise}, trunk(c, noise=noise)[0])
 
 
+def objects():
+    """Two blocks that find objects."""
+    return models.AKOrNObjects(
+        layers.AttentionConnectivity(2, layers.GTA()),
+        image_size=8,
+        patch_size=2,
+        channels=8,
+        num_steps=[2, 3],
+        blocks=2,
+        step_size=0.5,
+        stimuli_normalization=keras.layers.GroupNormalization(2),
+    )
+
+
+def iterative_objects():
+    """The baseline."""
+    return models.IterativeObjects(
+        layers.AttentionConnectivity(2),
+        keras.layers.LayerNormalization(),
+        layers.PositionEmbedding(),
+        image_size=8,
+        patch_size=2,
+        channels=8,
+        num_steps=2,
+    )
+
+
+def image_classifier():
+    """Two blocks that tell images apart."""
+    couplings = [layers.ConvConnectivity(3), layers.ConvConnectivity(3)]
+    return models.AKOrNClassifier(
+        couplings, layers.NaturalFrequency(2), image_size=8, channels=4, num_steps=2, blocks=2, num_classes=3
+    )
+
+
 def recall():
     """A film of memories."""
     patterns = np.random.default_rng(0).standard_normal((5, 12)).astype("float32")
@@ -71,7 +106,18 @@ def synapses():
     return keras.Model(state, layers.QuasiEquilibriumMemory(3)(layers.SynapticMemory(4)(state)))
 
 
-MODELS = {f.__name__: f for f in (sudoku, transformer, coupled, network, recall, synapses)}
+KINDS = (
+    sudoku,
+    transformer,
+    coupled,
+    network,
+    objects,
+    iterative_objects,
+    image_classifier,
+    recall,
+    synapses,
+)
+MODELS = {f.__name__: f for f in KINDS}
 
 
 def random_inputs(model):

@@ -77,6 +77,74 @@ def test_weights_that_are_not_averaged_can_be_asked_for(vectors, tmp_path):
     np.testing.assert_allclose(to_numpy(embedding), weights["embedding.weight"] + 0.5, rtol=1e-6)
 
 
+def images_model(name):
+    """The model of the weights of a file, by the command's own reading of them, and what it needs to be told."""
+    config, weights, expected = load_vectors(name)
+    steps = config["T"]
+    if name == "objects":
+        return akorn.object_model(weights, config), ("--T", str(steps)), weights, expected
+    return akorn.classifier(weights, config), ("--n", "2", "--T", ",".join([str(steps)] * 3)), weights, expected
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("objects", "2 blocks, 32 channels, N = 4, T = 4, 4 heads, averaged"),
+        ("cifar_conv", r"3 blocks, 8 channels, N = 2, T = \[3, 3, 3\], averaged"),
+    ],
+)
+def test_checkpoints_of_the_models_of_images_are_recognised(name, told, tmp_path, capsys):
+    expected, options, weights, vectors = images_model(name)
+    status, output = convert(tmp_path, {"model_state_dict": tensors(weights, "ema_model.")}, *options)
+    assert status == 0, capsys.readouterr().err
+    assert re.search(f"{told} weights", capsys.readouterr().out)
+    model = keras.saving.load_model(output)
+    given = vectors["image"], vectors["x0"]
+    np.testing.assert_array_equal(evaluate(model.run, *given), evaluate(expected.run, *given))
+
+
+def test_configs_of_the_models_of_images_are_read_from_the_shapes():
+    _, weights, _ = load_vectors("objects")
+    config = command.object_config(weights)
+    assert (config["imsize"], config["psize"], config["L"], config["T"]) == (16, 4, 2, 8)
+    assert (config["gta"], config["c_norm"], config["global_omg"], config["J"]) == (True, "gn", True, ["attn", "attn"])
+    with pytest.raises(ValueError, match=r"imsize = 16.*--imsize 32"):
+        command.object_config(weights, imsize=32)
+    _, weights, _ = load_vectors("cifar_conv")
+    config = command.classifier_config(weights, n=2)
+    assert (config["ksizes"], config["ro_N"], config["norm"], config["out_classes"]) == ([5, 3, 3], [2, 2, 2], "bn", 10)
+    with pytest.raises(ValueError, match="--n"):
+        command.classifier_config(weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("objects", {"psize": None}, "no 'psize'"),
+        ("objects", {"pszie": 4}, "'pszie'.*Did you mean 'psize'"),
+        ("objects", {"maxpool": False}, "`maxpool`.*True.*False"),
+        ("objects", {"J": "dense"}, "`J`.*'dense'"),
+        ("objects", {"gta": False}, "pemb_c"),
+        ("objects", {"L": 3}, r"layers\.2"),
+        ("objects", {"imsize": 32}, r"shape \(64.*\(16"),
+        ("cifar_conv", {"norm": "ln"}, "`norm`.*'ln'"),
+        ("cifar_conv", {"ksizes": [9, 7, 5]}, r"shape \(9, 9.*\(5, 5"),
+        ("cifar_conv", {"ro_ksize": 1}, "`ro_ksize`.*3.*1"),
+    ],
+)
+def test_configs_of_the_models_of_images_that_do_not_fit_say_so(name, change, message):
+    config, weights, _ = load_vectors(name)
+    config = {key: value for key, value in {**config, **change}.items() if value is not None}
+    with pytest.raises(ValueError, match=message):
+        (akorn.object_model if name == "objects" else akorn.classifier)(weights, config)
+
+
+def test_a_classifier_of_two_strided_convolutions_is_refused():
+    config, weights, _ = load_vectors("cifar_conv")
+    with pytest.raises(ValueError, match=r"layers\.1\.0\.0\.bias.*differ"):
+        akorn.classifier({**weights, "layers.1.0.1.bias": weights["layers.1.0.1.bias"] + 1}, config)
+
+
 def test_config_is_read_from_the_shapes():
     rng = np.random.default_rng(0)
 
@@ -127,6 +195,7 @@ BAD = {
     "only EMA": (lambda weights: tensors(weights, "ema_model."), ("--no-ema",), "only averaged weights.*--no-ema"),
     "other heads": (tensors, ("--heads", "4"), "heads = 8.*--heads 4"),
     "bad number": (tensors, ("--T", "0"), "--T.*positive integer"),
+    "another model's option": (tensors, ("--imsize", "9"), "no 'imsize'.*--imsize"),
     "unknown option": (tensors, ("--what",), "--what"),
 }
 

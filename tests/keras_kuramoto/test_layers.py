@@ -24,6 +24,7 @@ from keras_kuramoto.layers import (
     KuramotoLayer,
     NaturalFrequency,
     OscillatorReadout,
+    PositionEmbedding,
     Repeat,
     Residual,
     RotaryEncoding,
@@ -79,6 +80,11 @@ LAYERS = {
     "readout": (lambda: OscillatorReadout(5, 3), [TOKENS], (6, 5)),
     "conv readout": (lambda: OscillatorReadout(5, 3, kernel_size=(3, 1), use_bias=False), [IMAGE], (4, 5, 5)),
     "initial oscillators": (lambda: InitialOscillators(4, seed=1), [TOKENS, (6,), TOKENS], TOKENS),
+    "initial oscillators of a place": (
+        lambda: InitialOscillators(4, noise_layer=PositionEmbedding()),
+        [TOKENS, (6,), TOKENS],
+        TOKENS,
+    ),
     "kuramoto": (make_kuramoto_layer, [TOKENS, TOKENS], TOKENS),
     "kuramoto on images": (lambda: KuramotoLayer(ConvConnectivity(3), 2, num_steps=2), [IMAGE, IMAGE], IMAGE),
     "trained oscillators": (lambda: TrainedOscillators(3), [(9,)], (9, 3)),
@@ -86,6 +92,17 @@ LAYERS = {
     "grouped oscillators": (lambda: GroupedOscillators(3, first=4), [(9,), ()], (9, 3)),
     "residual": (lambda: Residual(keras.layers.Dense(8)), [TOKENS], TOKENS),
     "transformer block": (lambda: TransformerBlock(AttentionConnectivity(2), expansion=3), [IMAGE], IMAGE),
+    "block of repeated convolution": (
+        lambda: TransformerBlock(ConvConnectivity(3), 1, keras.layers.GroupNormalization(2, epsilon=1e-5), num_steps=3),
+        [IMAGE],
+        IMAGE,
+    ),
+    "position embedding": (PositionEmbedding, [IMAGE], IMAGE),
+    "residual with a shortcut": (
+        lambda: Residual(keras.layers.Dense(3), keras.layers.Dense(3, use_bias=False)),
+        [TOKENS],
+        (6, 3),
+    ),
     "repeat": (lambda: Repeat(TransformerBlock(AttentionConnectivity(2)), num_steps=2), [TOKENS], TOKENS),
 }
 each_layer = pytest.mark.parametrize("name", LAYERS)
@@ -525,6 +542,12 @@ BAD = {
     "repeat no layer": (lambda: Repeat("dense", 2), "`layer`.*'dense'"),
     "repeat num_steps": (lambda: Repeat(keras.layers.Dense(2), -1), "`num_steps`.*-1"),
     "block without attention": (lambda: TransformerBlock(None), "`attention`.*None"),
+    "block norm": (lambda: TransformerBlock(AttentionConnectivity(2), normalization="ln"), "`normalization`.*'ln'"),
+    "block steps": (lambda: TransformerBlock(AttentionConnectivity(2), num_steps=-1), "`num_steps`.*-1"),
+    "residual shortcut": (lambda: Residual(keras.layers.Dense(2), "dense"), "`shortcut`.*'dense'"),
+    "noise layer": (lambda: InitialOscillators(4, noise_layer="sin"), "`noise_layer`.*'sin'"),
+    "embedding of an unknown size": (lambda: build(PositionEmbedding(), (None, None, 4, 8)), "None, None, 4, 8"),
+    "embedding of odd channels": (lambda: build(PositionEmbedding(), (None, 4, 7)), "even.*4, 7"),
     "block expansion": (lambda: TransformerBlock(AttentionConnectivity(2), expansion=0), "`expansion`.*0"),
 }
 

@@ -81,7 +81,7 @@ def public_names(module):
 
 
 # Base classes, which have no use by themselves.
-ABSTRACT = {"MemoryClassifier", "PositionEncoding", "SudokuModel"}
+ABSTRACT = {"ImageModel", "MemoryClassifier", "PositionEncoding", "SudokuModel"}
 
 
 class _Checker(doctest.OutputChecker):

@@ -95,6 +95,31 @@ def test_sudoku_model_reaches_the_authors_last_state():
     np.testing.assert_allclose(x, vectors["x_final"], atol=STATE_TOLERANCE, rtol=0)
 
 
+def test_object_model_matches_the_authors_model():
+    config, weights, vectors = load_vectors("objects")
+    model = akorn.object_model(weights, config)
+    inputs = vectors["image"], vectors["x0"]
+    features, energy = evaluate(lambda image, noise: model.features(image, noise, return_energy=True), *inputs)
+    np.testing.assert_allclose(features, vectors["features"], atol=STATE_TOLERANCE, rtol=0)
+    np.testing.assert_allclose(energy.T, vectors["energies_block2"][1:], atol=ENERGY_TOLERANCE, rtol=0)
+    projection = evaluate(lambda image, noise: model({"image": image, "noise": noise}), *inputs)
+    np.testing.assert_allclose(projection, vectors["projection"], atol=STATE_TOLERANCE, rtol=0)
+
+    def trunk(image, noise):
+        return model.network(model.patches(2.0 * image - 1.0), noise=noise, return_energy=True)
+
+    _, x, (first, _) = evaluate(trunk, *inputs)
+    np.testing.assert_allclose(x, vectors["x_final"], atol=STATE_TOLERANCE, rtol=0)
+    np.testing.assert_allclose(first.T, vectors["energies_block1"][1:], atol=ENERGY_TOLERANCE, rtol=0)
+
+
+def test_classifier_matches_the_authors_model():
+    config, weights, vectors = load_vectors("cifar_conv")
+    model = akorn.classifier(weights, config)
+    logits = evaluate(model.run, vectors["image"], vectors["x0"])
+    np.testing.assert_allclose(logits, vectors["logits"], atol=STATE_TOLERANCE, rtol=0)
+
+
 def reference_steps(x, c, coupling, dim, omega, gamma, steps, project=True):
     """Eq. 2, 4 and 5 in float64: states after each step, and the two energies before each."""
     grouped = (*x.shape[:-1], -1, dim)
