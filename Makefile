@@ -11,7 +11,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The build of an editable install warns of what is meant here: packages beside the one that is installed.
 export PYTHONWARNINGS ?= ignore
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo demo-objects test lint format bench clean
 
 # Oscillators learn 4x4 Sudoku, more steps help, the model is exported and checked; then the weights that come with the
 # library solve a 9x9 board from its SavedModel.
@@ -22,6 +22,11 @@ demo: $(VENV)/.run
 	$(BIN)/python -m export check $(DEMO)/export
 	$(BIN)/python -m export sudoku9_small $(DEMO)/export9
 	$(BIN)/python -m export solve $(DEMO)/export9 examples/sudoku9.txt --num-steps 64
+
+# The weights that come with the library find the objects of 32 scenes; what they were trained on had no labels.
+demo-objects: $(VENV)/.run
+	$(BIN)/python -m training evaluate objects_tetrominoes_small --pictures $(DEMO)-objects \
+		--set test_data=tetrominoes/32x32_train64_test32 --set up_tiling=2
 
 test: $(VENV)/.test
 	@for backend in tensorflow jax torch; do \
