@@ -73,6 +73,15 @@ def evaluate(function, *arrays):
     return call(function, *arrays, compiled=BACKEND == "jax")
 
 
+def specs(function, *arrays):
+    """What a function of tensors returns, of which only structure, shapes and dtypes count: not computed on JAX."""
+    if BACKEND == "jax":
+        import jax
+
+        return jax.eval_shape(function, *[ops.convert_to_tensor(value) for value in arrays])
+    return call(function, *arrays)
+
+
 def value_and_gradients(function, *arrays, variables=(), compiled=False):
     """Value and gradients of a scalar function, with respect to its arguments that are floats and to variables.
 

@@ -1,6 +1,7 @@
 """`python -m training evaluate`."""
 
 import dataclasses
+import itertools
 import json
 import pathlib
 
@@ -54,8 +55,9 @@ def prepare(options):
             index = run.add_result(
                 {"evaluation": _evaluation(settings), "test": results, **({"table": table} if table else {})}
             )
-            # Those of the training stay.
-            pictures = pictures or run.path / "evaluations" / str(index)
+            # Those of the training stay, and those of other evaluations.
+            folders = (run.path / "evaluations" / str(number) for number in itertools.count(index))
+            pictures = pictures or next(folder for folder in folders if not folder.exists())
         if pictures and figures:
             pictures.mkdir(parents=True)
             for name, figure in figures.items():
