@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_kuramoto._backend.random import standard_normal
 from keras_kuramoto.layers.layer import StateLayer
 from keras_kuramoto.ops import sphere
 
@@ -56,7 +57,7 @@ class InitialOscillators(StateLayer):
     def call(self, c, known=None, noise=None):
         c = ops.cast(c, self.variable_dtype)
         if noise is None:
-            noise = keras.random.normal(ops.shape(c), dtype=c.dtype, seed=self.seed_generator)
+            noise = standard_normal(ops.shape(c), self.seed_generator, c.dtype)
         elif tuple(noise.shape)[1:] != tuple(c.shape)[1:]:
             raise ValueError(
                 f"`noise` must have the shape of the stimuli, {tuple(c.shape)}. Received {tuple(noise.shape)}."

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto._backend.random import standard_normal
 from keras_kuramoto._checks import check_whole
 from keras_kuramoto.layers import (
     GTA,
@@ -89,7 +90,7 @@ class ImageClassifier(ImageModel):
             noise = None
             if member is not None and self.has_energy:
                 shape = self.noise_shape(*image.shape[1:3])
-                noise = keras.random.normal((ops.shape(image)[0], *shape), dtype="float32", seed=member)
+                noise = standard_normal((ops.shape(image)[0], *shape), member, "float32")
             total = total + ops.softmax(self.run(image, noise, **options))
         return total / members
 
