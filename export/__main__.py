@@ -105,7 +105,7 @@ def _client(arguments):
     parser.add_argument("--version", type=int, metavar="N", help="version of the model, by default the server's latest")
     parser.add_argument("--signature", help="by default the one that takes the numbers that are given")
     parser.add_argument("--num-steps", type=int, metavar="N", help="number of steps")
-    parser.add_argument("--num-samples", type=int, metavar="K", help="vote among K initial oscillators by energy")
+    parser.add_argument("--votes", type=int, metavar="K", help="vote among K initial oscillators by energy")
     parser.add_argument("--seed", type=int, default=0, help="seed of a vote (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="default: %(default)s")
     _add_boards(parser)
@@ -115,8 +115,8 @@ def _client(arguments):
 
     signature = options.signature
     if signature is None:
-        signature = "vote" if options.num_samples is not None else "solve_steps"
-        if options.num_samples is None and options.num_steps is None:
+        signature = "vote" if options.votes is not None else "solve_steps"
+        if options.votes is None and options.num_steps is None:
             signature = "serving_default"
     boards = read_boards(options.boards)
     function, address = (solve_by_grpc, options.grpc) if options.grpc else (solve_by_rest, options.rest)
@@ -128,7 +128,7 @@ def _client(arguments):
         options.version,
         options.timeout,
         num_steps=options.num_steps,
-        num_samples=options.num_samples,
+        num_samples=options.votes,
         seed=options.seed,
     )
     _draw(boards, answers)

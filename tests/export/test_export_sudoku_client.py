@@ -225,7 +225,7 @@ def test_client_command_line(rest, grpc_server, board_text, tmp_path, capsys):
     assert main(["client", "--grpc", grpc_server.address, str(path)]) == 0
     assert capsys.readouterr().out == default
     assert main(["client", "--rest", rest.url, "--num-steps", "9", str(path)]) == 0
-    assert main(["client", "--rest", rest.url, "--num-steps", "3", "--num-samples", "2", str(path)]) == 0
+    assert main(["client", "--rest", rest.url, "--num-steps", "3", "--votes", "2", str(path)]) == 0
     assert "of the vote" in capsys.readouterr().out
     assert [body["signature_name"] for _, body in rest.requests] == ["serving_default", "solve_steps", "vote"]
 
@@ -235,7 +235,7 @@ def test_client_command_line(rest, grpc_server, board_text, tmp_path, capsys):
     [
         (["client", "--rest", "http://127.0.0.1:1", "BOARD"], "can't be reached"),
         (["client", "--grpc", "127.0.0.1:1", "--timeout", "5", "BOARD"], "can't be reached"),
-        (["client", "--num-samples", "4", "BOARD"], "needs `num_steps`"),
+        (["client", "--votes", "4", "BOARD"], "needs `num_steps`"),
         (["client", "--signature", "other", "BOARD"], "Unknown signature"),
         (["client", "nothing.txt"], "can't be read"),
         (["solve", "nothing", "BOARD"], "holds no exported model"),
