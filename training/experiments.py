@@ -35,6 +35,9 @@ EXPERIMENTS = {
     "objects": Entry(
         "training.images.objects", "ObjectsExperiment", "train a model that finds objects in images without labels"
     ),
+    "image_pretraining": Entry(
+        "training.images.pretraining", "PretrainingExperiment", "pre-train a classifier of images without labels"
+    ),
     "image_classifier": Entry("training.images.classifier", "ClassifierExperiment", "train a classifier of images"),
     "hopfield_mnist": Entry(
         "training.memories.hopfield_mnist", "HopfieldExperiment", "train a Hopfield memory to tell digits apart"

@@ -63,21 +63,24 @@ def load_model(source):
     raise ValueError(f"'{path}' holds a {type(model).__name__}, which is none of {known}, nor one {alone} alone.")
 
 
-def start_from(model, source, described):
+def start_from(model, source, described, new=()):
     """Gives a model the weights of another one.
 
     Args:
         model: The model.
         source: As for `load_model`.
         described: What the model is called in the error.
+        new: Names of the model's own layers that keep their weights where those of the other one have other shapes.
 
     Raises:
         ValueError: As from `load_model`, or if the models differ.
     """
-    weights = load_model(source).get_weights()
-    if [w.shape for w in weights] != [tuple(w.shape) for w in model.weights]:
+    given, own = load_model(source).get_weights(), model.get_weights()
+    kept = {id(weight) for name in new for weight in getattr(model, name).weights}
+    fits = [a.shape == b.shape or id(weight) in kept for weight, a, b in zip(model.weights, own, given)]
+    if len(given) != len(own) or not all(fits):
         raise ValueError(f"The model of `start`, '{source}', differs from '{described}'.")
-    model.set_weights(weights)
+    model.set_weights([b if a.shape == b.shape else a for a, b in zip(own, given)])
 
 
 def _first_line(error):

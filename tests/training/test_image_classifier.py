@@ -10,6 +10,7 @@ from picture_helpers import check_picture
 from training.__main__ import main
 from training.images.classifier import PRESETS, ClassifierExperiment
 from training.options import with_settings
+from training.source import load_model
 from training.strategies import make_strategy
 
 SMALL = [
@@ -81,6 +82,26 @@ def test_probabilities_are_means_over_initial_oscillators(data_dir):
     members = [tf.nn.softmax(runner(images, draw)).numpy() for draw in range(3)]
     assert np.abs(members[0] - members[1]).max() > 1e-6
     np.testing.assert_allclose(found, np.mean(members, 0), rtol=1e-6)
+
+
+def test_a_classifier_starts_from_what_it_learned_without_labels(data_dir, tmp_path):
+    small = ["data=colours", "arguments.channels=8", "arguments.stages=[1, 1]", "batch_size=8", "test_batch=9"]
+    few = ["steps=2", "steps_per_call=2", "evaluate_every=2", "checkpoint_every=2"]
+    run, places = tmp_path / "run", ["--data-dir", data_dir]
+    start = ["image_pretraining", "--preset", "cifar10_resnet18_pretraining", "--run-dir", str(run), *places]
+    assert main([*start, *words(*small, *few, "arguments.num_classes=6")]) == 0
+    (result,) = json.loads((run / "results.json").read_text())
+    assert sorted(result["test"]) == ["accuracy", "loss"]
+    assert 0 < result["test"]["loss"] < 2 * np.log(17)
+    assert main(["evaluate", str(run), *places, *words("test_images=5")]) == 0
+    fine = [*small[1:3], f"start={run}", "data=colours"]
+    model = experiment(data_dir, "cifar10_resnet18", *fine, "arguments.num_classes=3").build_model()
+    pretrained = load_model(str(run))
+    assert (model.num_classes, pretrained.num_classes) == (3, 6)
+    for mine, theirs in zip(model.body.get_weights(), pretrained.body.get_weights()):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(ValueError, match="differs from 'cifar10_resnet18'"):
+        experiment(data_dir, "cifar10_resnet18", *fine, "arguments.num_classes=3", "arguments.channels=4").build_model()
 
 
 def test_training_images_get_the_noise_that_is_asked_for(data_dir):

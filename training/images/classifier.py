@@ -29,7 +29,8 @@ class ClassifierOptions(AdamOptions):
         data: Data set, as `training.datasets.images.load_images` names them.
         model: Name of the model's preset.
         arguments: Arguments of the model in place of the preset's, set as `arguments.name=value`.
-        start: Run directory, `.keras` file or preset whose trained weights are the first ones; none if empty.
+        start: Run directory, `.keras` file or preset whose trained weights are the first ones, but those of a last
+            layer for other classes, as of a pre-training; none if empty.
         mixture: What is done to an image after it was cropped and its colours changed: `"augmix"` or `"none"`.
         noise: Largest size of noise of random sign that is added to a training image, from 0 to 1.
         test_images: How many images an evaluation takes, the first ones; 0 for all.
@@ -136,7 +137,7 @@ class ClassifierExperiment(Experiment):
     def build_model(self):
         model = self._new_model()
         if self.options.start:
-            start_from(model, self.options.start, self.options.model)
+            start_from(model, self.options.start, self.options.model, new=["head"])
         return model
 
     def examples(self):

@@ -1,6 +1,14 @@
-"""The loss by which a network learns without labels."""
+"""Learning without labels: views of images are to be told apart (SimCLR)."""
+
+import dataclasses
 
 import tensorflow as tf
+
+from keras_kuramoto.models import ImageModel
+from training.datasets.augmentations import SimCLRViews
+from training.loop import Experiment
+from training.options import AdamOptions, option
+from training.source import start_from
 
 
 def contrastive_loss(first, second, temperature):
@@ -32,3 +40,86 @@ def contrastive_loss(first, second, temperature):
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(partner, scores)
     found = tf.argmax(scores, axis=-1, output_type=tf.int32) == partner
     return tf.reduce_mean(losses), {"accuracy": tf.reduce_mean(tf.cast(found, tf.float32))}
+
+
+@dataclasses.dataclass(frozen=True)
+class ContrastiveOptions(AdamOptions):
+    """Options of learning without labels, besides those of the loop and of Adam.
+
+    Attributes:
+        data: Name of the data set to train on.
+        model: Name of the model's preset.
+        arguments: Arguments of the model in place of the preset's, set as `arguments.name=value`.
+        start: Run directory, `.keras` file or preset whose trained weights are the first ones; none if empty.
+        temperature: τ of the contrastive loss.
+        strength: How strongly views change the colours, see `SimCLRViews`.
+        crop: The least share of the image's area that a view has.
+        flip: Whether views are mirrored.
+    """
+
+    batch_size: int = option(256, least=2)
+    average_momentum: float = option(0.998, least=0, below=1)
+    clip_norm: float = option(0.0, least=0)
+    data: str = option("tetrominoes")
+    model: str = option("objects_tetrominoes_small")
+    arguments: dict = option({})
+    start: str = option("")
+    temperature: float = option(0.1, above=0)
+    strength: float = option(0.5, least=0, most=1)
+    crop: float = option(0.08, above=0, most=1)
+    flip: bool = option(False)
+
+
+class ContrastiveExperiment(Experiment):
+    """Trains a model of images to tell views of one image from those of others. A subclass has images and `evaluate`.
+
+    Args:
+        options: A `ContrastiveOptions`.
+        data_dir: Where TensorFlow Datasets keeps its data, its own default if `None`.
+
+    Raises:
+        ValueError: If the preset or an argument of the model is unknown, or its images are not square.
+    """
+
+    whole_batch_loss = True
+    #: What presets the model may be of.
+    models = ImageModel
+
+    def __init__(self, options, data_dir=None):
+        self.options, self.data_dir = options, data_dir
+        model = self._new_model()
+        self._has_energy, self._noise_shape = model.has_energy, model.noise_shape()
+        height, width = model.image_size
+        if height != width:
+            raise ValueError(f"Views are square. The model is for images of {height} x {width}.")
+        self._views = SimCLRViews(height, options.strength, (options.crop, 1.0), options.flip)
+
+    def _new_model(self):
+        return self.models.from_preset(self.options.model, load_weights=False, **self.options.arguments)
+
+    def build_model(self):
+        model = self._new_model()
+        if self.options.start:
+            start_from(model, self.options.start, self.options.model)
+        return model
+
+    def batch(self, examples, seed):
+        views = {}
+        for index, name in enumerate(("first", "second")):
+            apart = tf.random.experimental.stateless_fold_in(seed, index)
+            views[name] = self._views(examples["image"], apart)
+            if self._has_energy:
+                shape = (self.options.batch_size, *self._noise_shape)
+                views[f"{name}_noise"] = tf.random.stateless_normal(shape, apart + 1)
+        return views, {}
+
+    def outputs(self, model, examples, shared, training):
+        def both(*suffixes):
+            return [tf.concat([examples[f"{view}{s}"] for view in ("first", "second")], axis=0) for s in suffixes]
+
+        projection = model.run(*both("", "_noise") if self._has_energy else both(""), training=training)
+        first, second = tf.split(projection, 2)
+        return {"first": first, "second": second}
+
+    def loss(self, outputs, examples, shared):
+        return contrastive_loss(outputs["first"], outputs["second"], self.options.temperature)

@@ -4,19 +4,14 @@ import dataclasses
 import functools
 import itertools
 
-import tensorflow as tf
-
 from keras_kuramoto.metrics import foreground_ari, mean_best_overlap, mean_over_images
 from keras_kuramoto.models import ObjectsModel
-from training.datasets.augmentations import SimCLRViews
 from training.datasets.objects import load
 from training.images.clustering import AgglomerativeClustering, KMeansClustering, UpTiling, feature_maps, find_objects
-from training.images.contrast import contrastive_loss
+from training.images.contrast import ContrastiveExperiment, ContrastiveOptions
 from training.images.pictures import objects_figure
 from training.images.running import ImageRunner
-from training.loop import Experiment
-from training.options import AdamOptions, option
-from training.source import start_from
+from training.options import option
 
 CLUSTERINGS = {"agglomerative": AgglomerativeClustering, "kmeans": KMeansClustering}
 # Images that a report shows.
@@ -24,18 +19,12 @@ _DRAWN = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class ObjectsOptions(AdamOptions):
-    """Options of object discovery, besides those of the loop and of Adam.
+class ObjectsOptions(ContrastiveOptions):
+    """Options of object discovery, besides those of learning without labels.
+
+    The data sets are named as `training.datasets.objects.load` does.
 
     Attributes:
-        data: Data set to train on, as `training.datasets.objects.load` names them.
-        model: Name of the model's preset.
-        arguments: Arguments of the model in place of the preset's, set as `arguments.name=value`.
-        start: Run directory, `.keras` file or preset whose trained weights are the first ones; none if empty.
-        temperature: τ of the contrastive loss.
-        strength: How strongly views change the colours, see `SimCLRViews`.
-        crop: The least share of the image's area that a view has.
-        flip: Whether views are mirrored.
         test_data: Data set to evaluate on; empty for that of the training.
         test_images: How many images an evaluation takes, the first ones; 0 for all.
         test_steps: Number of Kuramoto steps of each block, 0 for the model's own.
@@ -46,17 +35,6 @@ class ObjectsOptions(AdamOptions):
         test_batch: Images that are computed at once, on all replicas.
     """
 
-    batch_size: int = option(256, least=2)
-    average_momentum: float = option(0.998, least=0, below=1)
-    clip_norm: float = option(0.0, least=0)
-    data: str = option("tetrominoes")
-    model: str = option("objects_tetrominoes_small")
-    arguments: dict = option({})
-    start: str = option("")
-    temperature: float = option(0.1, above=0)
-    strength: float = option(0.5, least=0, most=1)
-    crop: float = option(0.08, above=0, most=1)
-    flip: bool = option(False)
     test_data: str = option("", evaluation=True)
     test_images: int = option(0, least=0, evaluation=True)
     test_steps: int = option(0, least=0, evaluation=True)
@@ -109,7 +87,7 @@ PRESETS = {
 }
 
 
-class ObjectsExperiment(Experiment):
+class ObjectsExperiment(ContrastiveExperiment):
     """Trains a model to tell views of one image from those of others; its features then show the objects.
 
     Args:
@@ -117,20 +95,13 @@ class ObjectsExperiment(Experiment):
         data_dir: Where TensorFlow Datasets keeps its data, its own default if `None`.
 
     Raises:
-        ValueError: If the preset, an argument of the model or the data set is unknown, or steps are asked of a model
-            without oscillators.
+        ValueError: As for `ContrastiveExperiment`, or if the data set is unknown.
     """
 
-    whole_batch_loss = True
+    models = ObjectsModel
 
     def __init__(self, options, data_dir=None):
-        self.options, self.data_dir = options, data_dir
-        model = self._new_model()
-        self._has_energy, self._noise_shape, self._image_size = model.has_energy, model.noise_shape(), model.image_size
-        height, width = self._image_size
-        if height != width:
-            raise ValueError(f"Views are square. The model is for images of {height} x {width}.")
-        self._views = SimCLRViews(height, options.strength, (options.crop, 1.0), options.flip)
+        super().__init__(options, data_dir)
         self.test = self.test_scenes()
         self._runners = {}
 
@@ -143,38 +114,8 @@ class ObjectsExperiment(Experiment):
         scenes = load(self.options.test_data or self.options.data, "test", self.data_dir)
         return {name: values[: self.options.test_images or None] for name, values in scenes.items()}
 
-    def _new_model(self):
-        return ObjectsModel.from_preset(self.options.model, load_weights=False, **self.options.arguments)
-
-    def build_model(self):
-        model = self._new_model()
-        if self.options.start:
-            start_from(model, self.options.start, self.options.model)
-        return model
-
     def examples(self):
         return {"image": self.train_scenes()["image"]}
-
-    def batch(self, examples, seed):
-        views = {}
-        for index, name in enumerate(("first", "second")):
-            apart = tf.random.experimental.stateless_fold_in(seed, index)
-            views[name] = self._views(examples["image"], apart)
-            if self._has_energy:
-                shape = (self.options.batch_size, *self._noise_shape)
-                views[f"{name}_noise"] = tf.random.stateless_normal(shape, apart + 1)
-        return views, {}
-
-    def outputs(self, model, examples, shared, training):
-        def both(*suffixes):
-            return [tf.concat([examples[f"{view}{s}"] for view in ("first", "second")], axis=0) for s in suffixes]
-
-        projection = model.run(*both("", "_noise") if self._has_energy else both(""), training=training)
-        first, second = tf.split(projection, 2)
-        return {"first": first, "second": second}
-
-    def loss(self, outputs, examples, shared):
-        return contrastive_loss(outputs["first"], outputs["second"], self.options.temperature)
 
     def check_model(self, model):
         if not isinstance(model, ObjectsModel):
@@ -207,12 +148,20 @@ class ObjectsExperiment(Experiment):
         return CLUSTERINGS[self.options.clustering](self.options.clusters, self.options.components or None)
 
     def evaluate(self, model, strategy):
-        """FG-ARI and mean best overlap, means over the test images, from 0 to 1."""
+        """FG-ARI and mean best overlap, means over the test images, from 0 to 1.
+
+        Where the data set has classes, the overlap with all objects of a class too (MBO_c).
+        """
         images = self.test["image"].astype("float32") / 255
         labels = find_objects(self.features_of(model, strategy), images, self._clustering(), self.options.test_batch)
         return {
             "fg_ari": mean_over_images(foreground_ari(self.test["mask"], labels)),
             "mean_best_overlap": mean_over_images(mean_best_overlap(self.test["mask"], labels)),
+            **(
+                {"mean_best_overlap_of_classes": mean_over_images(mean_best_overlap(self.test["classes"], labels))}
+                if "classes" in self.test
+                else {}
+            ),
         }
 
     def report(self, model, strategy):
