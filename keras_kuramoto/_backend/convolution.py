@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_kuramoto._backend.empty import of_some
+
 
 def convolution(x, kernel):
     """`keras.ops.conv` with stride 1, zeros beyond the border and channels last.
@@ -28,7 +30,7 @@ def convolution(x, kernel):
     """
     # An empty batch has gradients that a convolution can't say.
     if isinstance(x, keras.KerasTensor) or x.shape[0] == 0 or not _compiled_for_a_cpu():
-        return ops.conv(x, kernel, padding="same", data_format="channels_last")
+        return of_some(lambda x: ops.conv(x, kernel, padding="same", data_format="channels_last"), x)
     x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

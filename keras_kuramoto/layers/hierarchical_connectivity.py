@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kuramoto._backend.empty import of_some
 from keras_kuramoto.layers.connectivity import Connectivity
 
 
@@ -248,7 +249,11 @@ class HierarchicalConvConnectivity(_LayeredConnectivity):
             y = ops.reshape(x, (-1, self._sizes[index])) @ kernel
             return ops.reshape(y, (-1, *self._shapes[index + 1]))
         x = ops.pad(x, [(0, 0), *self._padding(index), (0, 0)])
-        return ops.conv(x, kernel, strides=self._steps[index], padding="valid", data_format="channels_last")
+
+        def convolve(x):
+            return ops.conv(x, kernel, strides=self._steps[index], padding="valid", data_format="channels_last")
+
+        return of_some(convolve, x)
 
     def _backward(self, index, y):
         kernel = ops.convert_to_tensor(self.kernels[index])

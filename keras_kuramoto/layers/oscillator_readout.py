@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_kuramoto._backend.empty import of_some
 from keras_kuramoto.layers.layer import Layer
 from keras_kuramoto.ops import sphere
 
@@ -85,7 +86,7 @@ class OscillatorReadout(Layer):
             self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros", autocast=False)
 
     def call(self, x):
-        z = ops.cast(self.linear(x), self.variable_dtype)
+        z = ops.cast(of_some(self.linear, x), self.variable_dtype)
         norms = sphere.safe_norm(sphere.split_oscillators(z, self.oscillator_dim))
         return norms if self.bias is None else norms + self.bias
 

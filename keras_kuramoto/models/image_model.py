@@ -93,6 +93,11 @@ class ImageModel(ConfiguredModel):
                 raise ValueError(
                     f"The values of an image must lie in [0, 1]. Received some from {lowest:.4g} to {highest:.4g}."
                 )
+        if image.shape[0] == 0:
+            # Keras' convolutions of no image would have wrong shapes on some CPUs.
+            one = {name: None if value is None else ops.zeros((1, *value.shape[1:])) for name, value in inputs.items()}
+            outputs = super().call(one, False, mask, options)
+            return keras.tree.map_structure(lambda value: value[:0], outputs)
         return super().call(inputs, training, mask, options)
 
 

@@ -328,3 +328,13 @@ def test_bad_arguments_are_named(name):
     function, message = BAD[name]
     with pytest.raises(ValueError, match=f"(?s){message}"):
         function()
+
+
+def test_no_image_has_no_answer():
+    model = ObjectsModel.from_preset("objects_tetrominoes_small", load_weights=False, channels=32, num_steps=1)
+    nothing = np.zeros((0, 32, 32, 3), "float32")
+    projection, energies = model.run(nothing, return_energy=True)
+    assert (projection.shape, energies.shape) == ((0, 32), (0, 1))
+    assert model.features(nothing).shape == (0, 8, 8, 32)
+    classifier = ImageClassifier.from_preset("cifar10_resnet_small", load_weights=False, channels=4)
+    assert classifier.probabilities(nothing).shape == (0, 10)
