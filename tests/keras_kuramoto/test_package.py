@@ -96,6 +96,8 @@ class _Checker(doctest.OutputChecker):
         return f"({match[1]},)" if match[1].isdecimal() else f"({match[1]})"
 
 
+# Examples are to be right; that layers work on every backend is what their own tests say.
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX would compile each operation of an example by itself")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings(name):
     module = importlib.import_module(name)
