@@ -101,8 +101,9 @@ def _by_largest(x, axis, short=0.0):
     """
     size = ops.stop_gradient(largest(ops.abs(x), axis, keepdims=True))
     x = x / ops.where(size <= short, float("inf"), size)
-    # All other sums are at least 1.
-    return x, size, ops.maximum(ops.sum(ops.square(x), axis=axis, keepdims=True), 0.5)
+    square = ops.sum(ops.square(x), axis=axis, keepdims=True)
+    # All other sums are at least 1. Not by `ops.maximum`, which makes float32 of float64 on PyTorch.
+    return x, size, ops.where(square > 0, square, 1.0)
 
 
 def project_to_tangent(x, y, axis=-1):

@@ -54,6 +54,14 @@ def test_normalised_vectors_have_unit_length_and_the_same_direction():
     np.testing.assert_allclose(to_numpy(normalize(x)), expected, atol=2e-7)
 
 
+def test_float64_is_not_rounded():
+    with float64_enabled():
+        x = np.random.default_rng(0).standard_normal((50, 3))
+        norms = np.linalg.norm(x, axis=-1)
+        np.testing.assert_allclose(to_numpy(safe_norm(x)), norms, rtol=1e-14)
+        np.testing.assert_allclose(to_numpy(normalize(x)), x / norms[:, None], rtol=1e-14)
+
+
 # Each dtype's numbers from close to the largest one to close to the smallest one that is not subnormal.
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
