@@ -27,6 +27,13 @@ def log_cosh(x):
     return x + softplus(-2.0 * x) - 0.6931471805599453
 
 
+def at_least(x, least):
+    """The tensor where it is above a number, and the number elsewhere. `keras.ops.maximum` gives float32 on PyTorch."""
+    if keras.backend.backend() == "torch" and not isinstance(x, keras.KerasTensor):
+        return x.clamp(min=least)
+    return ops.maximum(x, least)
+
+
 def largest(x, axis=-1, keepdims=False):
     """The largest entries along an axis. `keras.ops.max` raises an error where another axis is empty."""
     backend = None if isinstance(x, keras.KerasTensor) else keras.backend.backend()

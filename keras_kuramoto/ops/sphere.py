@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kuramoto._backend.precise import largest
+from keras_kuramoto._backend.precise import at_least, largest
 from keras_kuramoto.ops._range import at_least_float32
 
 
@@ -102,8 +102,8 @@ def _by_largest(x, axis, short=0.0):
     size = ops.stop_gradient(largest(ops.abs(x), axis, keepdims=True))
     x = x / ops.where(size <= short, float("inf"), size)
     square = ops.sum(ops.square(x), axis=axis, keepdims=True)
-    # All other sums are at least 1. Not by `ops.maximum`, which makes float32 of float64 on PyTorch.
-    return x, size, ops.where(square > 0, square, 1.0)
+    # All other sums are at least 1.
+    return x, size, at_least(square, 0.5)
 
 
 def project_to_tangent(x, y, axis=-1):
