@@ -13,9 +13,8 @@ from training.datasets.augmentations import AugMix, ClassifierAugmentation, Rand
 from training.datasets.images import load_images
 from training.images.pictures import calibration_figure
 from training.images.running import ImageRunner
-from training.loop import Experiment
 from training.options import AdamOptions, option
-from training.source import start_from
+from training.preset_experiment import PresetExperiment
 
 # What makes a function of images and a seed.
 MIXTURES = {"none": lambda: lambda images, seed: images, "augmix": AugMix}
@@ -94,7 +93,7 @@ for _name in list(PRESETS):
     PRESETS[f"{_name}_noise"] = dataclasses.replace(PRESETS[_name], noise=64 / 255)
 
 
-class ClassifierExperiment(Experiment):
+class ClassifierExperiment(PresetExperiment):
     """Trains a classifier of images by cross-entropy.
 
     Args:
@@ -106,9 +105,12 @@ class ClassifierExperiment(Experiment):
             the model, or what oscillators have is asked of a model without.
     """
 
+    models = ImageClassifier
+    new_layers = ("head",)
+
     def __init__(self, options, data_dir=None):
         self.options, self.data_dir = options, data_dir
-        model = self._new_model()
+        model = self.new_model()
         self._has_energy, self._noise_shape = model.has_energy, model.noise_shape()
         if options.members > 1 and not model.has_energy:
             raise ValueError(f"`members` is for AKOrN; the model '{options.model}' has no oscillators.")
@@ -130,15 +132,6 @@ class ClassifierExperiment(Experiment):
                 f"'{self.options.data}' has images of {images.image.shape[-1]} channels of {images.classes} classes."
             )
         return images
-
-    def _new_model(self):
-        return ImageClassifier.from_preset(self.options.model, load_weights=False, **self.options.arguments)
-
-    def build_model(self):
-        model = self._new_model()
-        if self.options.start:
-            start_from(model, self.options.start, self.options.model, new=["head"])
-        return model
 
     def examples(self):
         train = self.read("train")

@@ -6,9 +6,8 @@ import tensorflow as tf
 
 from keras_kuramoto.models import ImageModel
 from training.datasets.augmentations import SimCLRViews
-from training.loop import Experiment
 from training.options import AdamOptions, option
-from training.source import start_from
+from training.preset_experiment import PresetExperiment
 
 
 def contrastive_loss(first, second, temperature):
@@ -70,7 +69,7 @@ class ContrastiveOptions(AdamOptions):
     flip: bool = option(False)
 
 
-class ContrastiveExperiment(Experiment):
+class ContrastiveExperiment(PresetExperiment):
     """Trains a model of images to tell views of one image from those of others. A subclass has images and `evaluate`.
 
     Args:
@@ -82,26 +81,16 @@ class ContrastiveExperiment(Experiment):
     """
 
     whole_batch_loss = True
-    #: What presets the model may be of.
     models = ImageModel
 
     def __init__(self, options, data_dir=None):
         self.options, self.data_dir = options, data_dir
-        model = self._new_model()
+        model = self.new_model()
         self._has_energy, self._noise_shape = model.has_energy, model.noise_shape()
         height, width = model.image_size
         if height != width:
             raise ValueError(f"Views are square. The model is for images of {height} x {width}.")
         self._views = SimCLRViews(height, options.strength, (options.crop, 1.0), options.flip)
-
-    def _new_model(self):
-        return self.models.from_preset(self.options.model, load_weights=False, **self.options.arguments)
-
-    def build_model(self):
-        model = self._new_model()
-        if self.options.start:
-            start_from(model, self.options.start, self.options.model)
-        return model
 
     def batch(self, examples, seed):
         views = {}

@@ -12,9 +12,8 @@ from keras_kuramoto.models import SudokuModel
 from training.datasets.sudoku import load, solve
 from training.datasets.sudoku.augment import random_symmetry
 from training.datasets.sudoku.files import read_boards
-from training.loop import Experiment
 from training.options import AdamOptions, option
-from training.source import start_from
+from training.preset_experiment import PresetExperiment
 from training.sudoku.solver import BoardSolver, score
 
 
@@ -124,7 +123,7 @@ for _base in ("sudoku9_small", "sudoku9_paper"):
         )
 
 
-class SudokuExperiment(Experiment):
+class SudokuExperiment(PresetExperiment):
     """Trains a Sudoku model by the cross-entropy of all cells.
 
     Args:
@@ -136,9 +135,11 @@ class SudokuExperiment(Experiment):
             model, or what oscillators have is asked of a model without.
     """
 
+    models = SudokuModel
+
     def __init__(self, options, data_dir=None):
         self.options, self.data_dir = options, data_dir
-        model = self._new_model()
+        model = self.new_model()
         self._size, self._channels = model.board_size, model.channels
         self._own_steps, self._has_energy = model.num_steps, model.has_energy
         if not self._has_energy:
@@ -177,15 +178,6 @@ class SudokuExperiment(Experiment):
                 f"{size}."
             )
         return boards
-
-    def _new_model(self):
-        return SudokuModel.from_preset(self.options.model, load_weights=False, **self.options.arguments)
-
-    def build_model(self):
-        model = self._new_model()
-        if self.options.start:
-            start_from(model, self.options.start, self.options.model)
-        return model
 
     def examples(self):
         boards = self._fitting(self.train_boards(), self.options.data)
