@@ -1,5 +1,6 @@
 """Classifiers of images, from JPEG files to calibration."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -134,3 +135,17 @@ def test_bad_options_are_refused_before_a_run_is_made(data_dir, tmp_path, capsys
     assert main([*start, *words(*(AKORN if "akorn" in preset else SMALL), *changes)]) == 2
     assert message in capsys.readouterr().err
     assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("robustness", "module", "package"),
+    [
+        ("attacks", "art", "adversarial-robustness-toolbox"),
+        ("corruptions", "imagecorruptions", "imagecorruptions-imaug"),
+    ],
+)
+def test_a_missing_package_is_named_before_anything_is_evaluated(data_dir, monkeypatch, robustness, module, package):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else find(name))
+    with pytest.raises(ValueError, match=rf"{package}: pip install .*\[robustness\]"):
+        experiment(data_dir, "cifar10_resnet_small", *SMALL, f"robustness={robustness}")

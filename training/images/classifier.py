@@ -13,6 +13,7 @@ from training.datasets.augmentations import AugMix, ClassifierAugmentation, Rand
 from training.datasets.images import load_images
 from training.images.pictures import calibration_figure
 from training.images.running import ImageRunner
+from training.images.toolbox import require_packages
 from training.options import AdamOptions, option
 from training.preset_experiment import PresetExperiment
 
@@ -102,7 +103,8 @@ class ClassifierExperiment(PresetExperiment):
 
     Raises:
         ValueError: If the preset, an argument of the model or the data set is unknown, the images or classes do not fit
-            the model, or what oscillators have is asked of a model without.
+            the model, what oscillators have is asked of a model without, or a package that `robustness` needs is
+            missing.
     """
 
     models = ImageClassifier
@@ -114,6 +116,9 @@ class ClassifierExperiment(PresetExperiment):
         self._has_energy, self._noise_shape = model.has_energy, model.noise_shape()
         if options.members > 1 and not model.has_energy:
             raise ValueError(f"`members` is for AKOrN; the model '{options.model}' has no oscillators.")
+        # Said before an evaluation has taken minutes.
+        measured = options.robustness
+        require_packages(attacks=measured in ("attacks", "all"), corruptions=measured in ("corruptions", "all"))
         height, width = model.image_size
         if height != width:
             raise ValueError(f"Training images are made square. The model is for images of {height} x {width}.")

@@ -2,12 +2,23 @@
 
 import contextlib
 import hashlib
+import importlib.util
 
 import numpy as np
 
 from training.images.random_classifier import each_draw, margin
 
 MISSING = "{} need the package {}: pip install 'keras-kuramoto[robustness]'."
+
+
+def require_packages(attacks=False, corruptions=False):
+    """Raises a `ValueError` that says what to install, if a package is missing that attacks or corruptions need."""
+    for needed, what, module, package in (
+        (attacks, "AutoAttack and Square", "art", "adversarial-robustness-toolbox"),
+        (corruptions, "Corruptions", "imagecorruptions", "imagecorruptions-imaug"),
+    ):
+        if needed and importlib.util.find_spec(module) is None:
+            raise ValueError(MISSING.format(what, package))
 
 
 def _toolbox():
