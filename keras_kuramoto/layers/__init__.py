@@ -11,7 +11,7 @@
 | the same for each position | `energies.lyapunov_energy_density`, `energies.voting_energy_density`, `energies.sum_over_positions` |
 | Sudoku: models, presets with trained weights, metrics | `models.SudokuModel`, `models.AKOrNSudoku`, `metrics.BoardAccuracy`, `metrics.BlankCellAccuracy` |
 | objects in images without labels; the baselines | `models.ObjectsModel`, `models.AKOrNObjects`, `models.IterativeObjects`, `models.ImageModel` |
-| classifiers of images; the baselines | `models.ImageClassifier`, `models.AKOrNClassifier`, `models.IterativeClassifier`, `models.ResNetClassifier` |
+| classifiers of images; the baselines | `models.ImageClassifier`, `models.AKOrNClassifier`, `models.IterativeClassifier`, `models.ResNetClassifier`, `models.ViTClassifier` |
 | the baselines for Sudoku: a transformer, iterative self-attention | `models.TransformerSudoku`, `TransformerBlock`, `Repeat`, `Residual` |
 | how well objects are found, instances or classes: FG-ARI, mean best overlap | `metrics.foreground_ari`, `metrics.mean_best_overlap`, `metrics.mean_over_images`, `metrics.class_labels` |
 | how far confidences can be trusted | `metrics.ExpectedCalibrationError` |

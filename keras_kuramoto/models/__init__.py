@@ -1,17 +1,13 @@
 """Functional models built from the layers, one file for each task."""
 
+from keras_kuramoto.models.baseline_classifiers import IterativeClassifier, ResNetClassifier, ViTClassifier
 from keras_kuramoto.models.configured_model import ConfiguredModel
 from keras_kuramoto.models.hierarchical_memories import (
     deep_oscillators,
     lateral_conv_oscillators,
     lateral_oscillators,
 )
-from keras_kuramoto.models.image_classifier import (
-    AKOrNClassifier,
-    ImageClassifier,
-    IterativeClassifier,
-    ResNetClassifier,
-)
+from keras_kuramoto.models.image_classifier import AKOrNClassifier, ImageClassifier
 from keras_kuramoto.models.image_model import ImageModel
 from keras_kuramoto.models.memory_classifier import (
     CoupledClassifier,
@@ -41,6 +37,7 @@ __all__ = [
     "ResNetClassifier",
     "SudokuModel",
     "TransformerSudoku",
+    "ViTClassifier",
     "deep_oscillators",
     "lateral_conv_oscillators",
     "lateral_oscillators",

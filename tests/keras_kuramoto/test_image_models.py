@@ -27,6 +27,7 @@ from keras_kuramoto.models import (
     IterativeObjects,
     ObjectsModel,
     ResNetClassifier,
+    ViTClassifier,
 )
 
 ATTENTION, CONV = AttentionConnectivity(2, GTA()), ConvConnectivity(3)
@@ -58,6 +59,7 @@ MODELS = {
     ),
     "iterative classifier": lambda **kwargs: IterativeClassifier(CONV, GROUP_NORM, **PIXELS, num_steps=2, **kwargs),
     "ResNet": lambda **kwargs: ResNetClassifier(8, channels=4, stages=(1, 2), num_classes=3, **kwargs),
+    "ViT": lambda **kwargs: ViTClassifier(8, 2, channels=8, heads=2, blocks=2, num_classes=3, **kwargs),
 }
 each_model = pytest.mark.parametrize("name", MODELS)
 OSCILLATORS = ("attentive", "convolutional", "classifier")
@@ -107,7 +109,7 @@ def test_images_come_alone_with_noise_and_by_name(name):
     assert keras.Model(outer, model(outer)).output_shape == (None, width(model))
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "ResNet"])
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in ("ResNet", "ViT")])
 def test_steps_change_without_new_weights(name):
     model = MODELS[name]()
     given = images(model), noise(model)
@@ -168,7 +170,7 @@ def test_every_trained_weight_has_a_gradient_in_a_compiled_function(name):
         assert np.abs(gradient).max() > 0, variable.path
 
 
-@pytest.mark.parametrize("name", ["attentive", "iterative", "classifier", "ResNet"])
+@pytest.mark.parametrize("name", ["attentive", "iterative", "classifier", "ResNet", "ViT"])
 def test_half_precision_gives_full_precision(name):
     full = MODELS[name]()
     model = MODELS[name](dtype="mixed_bfloat16")
@@ -310,6 +312,7 @@ BAD = {
     "projection": (lambda: ablation(projection_dim=0), "`projection_dim`.*0"),
     "classes": (lambda: ResNetClassifier(num_classes=1), "`num_classes`.*1"),
     "stages": (lambda: ResNetClassifier(stages=(2, 0)), "`stages`.*0"),
+    "heads": (lambda: ViTClassifier(channels=8, heads=3), "heads.*8"),
     "no stage": (lambda: ResNetClassifier(stages=()), "`stages`.*none"),
     "call: size": (lambda: ablation()(np.zeros((1, 8, 7, 3), "float32")), r"`patch_size` = 2.*\(8, 7\)"),
     "call: bytes": (lambda: ablation()(np.zeros((1, 8, 8, 3), "uint8")), "uint8.*255"),

@@ -85,7 +85,15 @@ _SMALL = ClassifierOptions(
 PRESETS = {
     **{
         name: dataclasses.replace(_PAPER, model=name)
-        for name in ("cifar10_akorn", "cifar10_akorn_n4", "cifar10_akorn_attention", "cifar10_resnet18")
+        for name in (
+            "cifar10_akorn",
+            "cifar10_akorn_n4",
+            "cifar10_akorn_attention",
+            "cifar10_akorn_attention_n4",
+            "cifar10_iterative_conv",
+            "cifar10_resnet18",
+            "cifar10_vit",
+        )
     },
     **{name: dataclasses.replace(_SMALL, model=name) for name in ("cifar10_akorn_small", "cifar10_resnet_small")},
 }
