@@ -23,6 +23,7 @@ from training.datasets.sudoku import (
 from training.datasets.sudoku.augment import random_symmetry
 from training.datasets.sudoku.builder import Sudoku
 from training.datasets.sudoku.generator import generate_puzzles, is_held_out
+from training.datasets.sudoku.kinds import Digging
 from training.datasets.sudoku.published import RrnSudoku, SatnetSudoku
 
 
@@ -77,7 +78,7 @@ def medium():
 
 @pytest.fixture(scope="module")
 def hard():
-    return generate_puzzles(20, givens=None, side="test", progress=False)
+    return generate_puzzles(20, kind=Digging(None), side="test", progress=False)
 
 
 EASY = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"  # the example of Wikipedia
@@ -235,7 +236,7 @@ def test_reading_and_drawing_boards_needs_numpy_only():
 
 @pytest.mark.parametrize("side", ["train", "test"])
 def test_small_puzzles_have_one_solution(small_grids, side):
-    puzzles = generate_puzzles(400, box=2, givens=(4, 10), side=side, progress=False)
+    puzzles = generate_puzzles(400, box=2, kind=Digging((4, 10)), side=side, progress=False)
     fits = (puzzles.puzzle[:, None] == 0) | (puzzles.puzzle[:, None] == small_grids)
     matches = fits.all(axis=(2, 3))
     np.testing.assert_array_equal(matches.sum(axis=1), 1)
@@ -268,7 +269,7 @@ def test_givens_are_spread_evenly(medium):
     np.testing.assert_array_equal(counts[31:43], 10)
     assert counts.sum() == 120
     np.testing.assert_array_equal(np.count_nonzero(medium["train"].puzzle, axis=(1, 2)), medium["train"].givens)
-    small = generate_puzzles(700, box=2, givens=(4, 10), progress=False)
+    small = generate_puzzles(700, box=2, kind=Digging((4, 10)), progress=False)
     np.testing.assert_array_equal(np.bincount(small.givens), [0] * 4 + [100] * 7)
 
 
@@ -277,7 +278,9 @@ def test_train_and_test_grids_are_disjoint(small_grids, medium):
     assert 0.15 < held_out.mean() < 0.25
     for seed in (0, 1):
         for side in ("train", "test"):
-            puzzles = generate_puzzles(3000 if side == "train" else 700, 2, (4, 10), side, seed, progress=False)
+            puzzles = generate_puzzles(
+                3000 if side == "train" else 700, 2, Digging((4, 10)), side, seed, progress=False
+            )
             found = {grid.tobytes() for grid in puzzles.solution}
             wanted = {grid.astype(np.int32).tobytes() for grid in small_grids[held_out == (side == "test")]}
             assert found == wanted
@@ -286,14 +289,14 @@ def test_train_and_test_grids_are_disjoint(small_grids, medium):
 
 
 def test_puzzles_are_distinct():
-    puzzles = generate_puzzles(3000, box=2, givens=(4, 5), progress=False)
+    puzzles = generate_puzzles(3000, box=2, kind=Digging((4, 5)), progress=False)
     assert len({puzzle.tobytes() for puzzle in puzzles.puzzle}) == 3000
     assert set(puzzles.givens.tolist()) == {4, 5}
 
 
 def test_the_same_seed_gives_the_same_puzzles_on_any_number_of_threads():
     # More puzzles than one chunk, and so few small grids that duplicates have to be replaced.
-    for options in ({"box": 2, "givens": (4, 10)}, {"givens": (31, 42)}, {"givens": None}):
+    for options in ({"box": 2, "kind": Digging((4, 10))}, {"kind": Digging((31, 42))}, {"kind": Digging(None)}):
         one, three = (generate_puzzles(500, **options, seed=5, workers=n, progress=False) for n in (1, 3))
         for name in ("puzzle", "solution", "givens"):
             np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
@@ -302,9 +305,9 @@ def test_the_same_seed_gives_the_same_puzzles_on_any_number_of_threads():
 
 
 def test_progress_is_shown_on_request(capfd):
-    generate_puzzles(10, box=2, givens=(5, 9), progress=True)
+    generate_puzzles(10, box=2, kind=Digging((5, 9)), progress=True)
     assert "10/10" in capfd.readouterr().err
-    generate_puzzles(10, box=2, givens=(5, 9), progress=False)
+    generate_puzzles(10, box=2, kind=Digging((5, 9)), progress=False)
     assert not capfd.readouterr().err
 
 
@@ -317,14 +320,14 @@ def test_no_puzzles():
     [
         ({"box": 4}, "box must be 2 .* or 3 .*, got 4"),
         ({"side": "valid"}, "side must be one of 'train', 'test', got 'valid'"),
-        ({"givens": (17, 20)}, r"24 <= fewest <= most <= 81 for box=3, got \(17, 20\)"),
-        ({"givens": (40, 30)}, r"got \(40, 30\)"),
-        ({"box": 2, "givens": (3, 4)}, r"4 <= fewest <= most <= 16 for box=2, got \(3, 4\)"),
+        ({"kind": Digging((17, 20))}, r"24 <= fewest <= most <= 81 for box=3, got \(17, 20\)"),
+        ({"kind": Digging((40, 30))}, r"got \(40, 30\)"),
+        ({"box": 2, "kind": Digging((3, 4))}, r"4 <= fewest <= most <= 16 for box=2, got \(3, 4\)"),
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         ({"seed": 0.5}, "seed must be an integer of at least 0, got 0.5"),
         ({"workers": 0}, "workers must be an integer of at least 1, got 0"),
         ({"count": -3}, "count must be an integer of at least 0, got -3"),
-        ({"box": 2, "givens": (16, 16)}, "only 231 distinct puzzles were found for count=300"),
+        ({"box": 2, "kind": Digging((16, 16))}, "only 231 distinct puzzles were found for count=300"),
     ],
 )
 def test_the_generator_refuses_bad_arguments(options, message):
@@ -337,10 +340,10 @@ def test_the_generator_refuses_bad_arguments(options, message):
 
 def test_the_configurations_are_those_of_the_paper():
     configs = Sudoku.builder_configs
-    assert {name: (c.box, c.givens, c.examples) for name, c in configs.items()} == {
-        "4x4": (2, (4, 10), {"train": 10_000, "test": 1_000}),
-        "9x9": (3, (31, 42), {"train": 9_000, "test": 1_000}),
-        "9x9_hard": (3, None, {"test": 1_000}),
+    assert {name: (c.box, c.kind, c.examples) for name, c in configs.items() if isinstance(c.kind, Digging)} == {
+        "4x4": (2, Digging((4, 10)), {"train": 10_000, "test": 1_000}),
+        "9x9": (3, Digging((31, 42)), {"train": 9_000, "test": 1_000}),
+        "9x9_hard": (3, Digging(None), {"test": 1_000}),
     }
 
 
@@ -395,7 +398,8 @@ def test_variants_that_change_nothing_keep_their_name():
 
 def test_unknown_data_sets_and_splits_are_named(tmp_path):
     with pytest.raises(
-        ValueError, match="unknown Sudoku data set '16x16'; known are 4x4, 9x9, 9x9_hard, satnet_sudoku, rrn"
+        ValueError,
+        match="unknown Sudoku data set '16x16'; known are 4x4, 9x9, 9x9_hard, 9x9_mixed, .*satnet_sudoku, rrn",
     ):
         load("16x16", "train", tmp_path)
     with pytest.raises(ValueError, match="data set '9x9_hard' has no split 'train'; known are test"):
@@ -556,7 +560,7 @@ def test_published_data_sets_have_the_features_of_the_generated_ones(tmp_path):
 
 @pytest.mark.parametrize("box", [2, 3])
 def test_symmetries_keep_puzzles_valid_and_unique(box):
-    puzzles = generate_puzzles(40, box=box, givens=None, progress=False)
+    puzzles = generate_puzzles(40, box=box, kind=Digging(None), progress=False)
     puzzle, solution = (t.numpy() for t in random_symmetry(puzzles.puzzle, puzzles.solution, (1, 2), box=box))
     assert puzzle.dtype == solution.dtype == np.int32
     np.testing.assert_array_equal(np.count_nonzero(puzzle, axis=(1, 2)), puzzles.givens)

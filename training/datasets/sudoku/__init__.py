@@ -8,10 +8,12 @@ imported by the first call that searches, TensorFlow Datasets by `load`. The bui
 from training.datasets.sudoku.board import check_board, format_board, is_valid_board, parse_board
 from training.datasets.sudoku.files import read_boards
 from training.datasets.sudoku.loading import load
-from training.datasets.sudoku.solver import count_solutions, solve
+from training.datasets.sudoku.solver import canonical_form, count_guesses, count_solutions, solve
 
 __all__ = [
+    "canonical_form",
     "check_board",
+    "count_guesses",
     "count_solutions",
     "format_board",
     "is_valid_board",

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from training.datasets.sudoku import generator
+from training.datasets.sudoku.kinds import Climbing, Digging, Mixture
 
 _DESCRIPTION = """
 Sudoku puzzles on 4x4 and 9x9 boards, generated from a seed. Each puzzle has exactly one solution, no puzzle occurs
@@ -29,14 +30,14 @@ class SudokuConfig(tfds.core.BuilderConfig):
 
     Attributes:
         box: side of a box, 2 for 4x4 boards and 3 for 9x9 boards.
-        givens: `(fewest, most)` givens, each number equally often; `None` for locally minimal puzzles.
+        kind: what kind of puzzles: a `Digging`, a `Climbing` or a `Mixture`.
         examples: number of puzzles of each split, such as `{"train": 9000, "test": 1000}`.
         seed: non-negative integer from which all puzzles follow.
         workers: number of threads that generate; all available cores by default. Has no influence on the puzzles.
     """
 
     box: int
-    givens: tuple[int, int] | None
+    kind: Digging | Climbing | Mixture
     examples: dict[str, int]
     seed: int = 0
     workers: int | None = None
@@ -91,19 +92,23 @@ def puzzle_features(size):
 class Sudoku(tfds.core.GeneratorBasedBuilder):
     """Generated Sudoku puzzles, each with exactly one solution.
 
-    | config     | splits                   | givens                                          |
-    | ---------- | ------------------------ | ----------------------------------------------- |
-    | `4x4`      | 10,000 train, 1,000 test | 4 to 10, each equally often                     |
-    | `9x9`      | 9,000 train, 1,000 test  | 31 to 42, each equally often                    |
-    | `9x9_hard` | 1,000 test               | 21 to 28, on average 24.4                       |
+    | config        | splits                   | givens                                                      |
+    | ------------- | ------------------------ | ----------------------------------------------------------- |
+    | `4x4`         | 10,000 train, 1,000 test | 4 to 10, each equally often                                 |
+    | `9x9`         | 9,000 train, 1,000 test  | 31 to 42, each equally often                                |
+    | `9x9_hard`    | 1,000 test               | 21 to 28, on average 24.4                                   |
+    | `9x9_mixed`   | 20,000 train, 1,000 test | 18 to 42: easy and hard ones, with few givens and with many |
+    | `9x9_extreme` | 1,000 test               | as `9x9_hard`, and many guesses for a search                |
 
     In `9x9_hard` every given is needed: without any one of them, the puzzle has several solutions. These puzzles are
     what one pass of digging leaves, in random order over a random grid. (The hard set of `rrn_sudoku` has 17 to 34
-    givens; puzzles with fewer than 20 are too rare to be met that way.)
+    givens; puzzles with fewer than 20 are too rare to be met that way.) Those of `9x9_mixed` and `9x9_extreme` were
+    changed from there, see `Climbing`.
 
     A solution grid is either on the train side or on the test side (about one in five), by a hash of its digits: the
-    test splits hold grids that no train split holds, for all seeds. There are only 288 grids of 4x4, so that symmetries
-    such as a relabelling of digits turn train grids into test grids there: augment 9x9 boards only.
+    test splits hold grids that no train split holds, for all seeds. In `9x9_mixed` and `9x9_extreme` that is so for all
+    symmetries of a grid together. There are only 288 grids of 4x4, so that symmetries such as a relabelling of digits
+    turn train grids into test grids there: augment 9x9 boards only.
 
     Example:
 
@@ -119,21 +124,43 @@ class Sudoku(tfds.core.GeneratorBasedBuilder):
             name="4x4",
             description="4x4 boards with 4 to 10 givens.",
             box=2,
-            givens=(4, 10),
+            kind=Digging((4, 10)),
             examples={"train": 10_000, "test": 1_000},
         ),
         SudokuConfig(
             name="9x9",
             description="9x9 boards with 31 to 42 givens.",
             box=3,
-            givens=(31, 42),
+            kind=Digging((31, 42)),
             examples={"train": 9_000, "test": 1_000},
         ),
         SudokuConfig(
             name="9x9_hard",
             description="9x9 boards from which no given can be taken away.",
             box=3,
-            givens=None,
+            kind=Digging(None),
+            examples={"test": 1_000},
+        ),
+        SudokuConfig(
+            name="9x9_mixed",
+            description="9x9 boards from easy ones to hard ones, with many givens and with few.",
+            box=3,
+            kind=Mixture(
+                (
+                    Climbing((0, 0), extra=(0, 18)),
+                    Climbing((0, 600)),
+                    Climbing((0, 600), extra=(0, 6)),
+                    Climbing((0, 600), fewer_givens=True),
+                    Climbing((0, 600), fewer_givens=True, extra=(0, 17)),
+                )
+            ),
+            examples={"train": 20_000, "test": 1_000},
+        ),
+        SudokuConfig(
+            name="9x9_extreme",
+            description="9x9 boards that were changed until a search needs many guesses.",
+            box=3,
+            kind=Climbing((2000, 2000)),
             examples={"test": 1_000},
         ),
     ]
@@ -155,7 +182,7 @@ class Sudoku(tfds.core.GeneratorBasedBuilder):
         puzzles = generator.generate_puzzles(
             config.examples[split],
             box=config.box,
-            givens=config.givens,
+            kind=config.kind,
             side=split,
             seed=config.seed,
             workers=config.workers,

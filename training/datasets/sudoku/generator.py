@@ -8,6 +8,8 @@ import os
 import numpy as np
 import tqdm
 
+from training.datasets.sudoku.kinds import Digging
+
 _CHUNK = 64
 _SIDES = ("train", "test")
 
@@ -27,21 +29,17 @@ class Puzzles:
     givens: np.ndarray
 
 
-def generate_puzzles(count, box=3, givens=(31, 42), side="train", seed=0, workers=None, progress=True):
+def generate_puzzles(count, box=3, kind=Digging((31, 42)), side="train", seed=0, workers=None, progress=True):
     """Generates distinct Sudoku puzzles, each with exactly one solution.
 
-    A random full grid is drawn, then its cells are blanked in random order, each only if the solution stays unique,
-    until the wanted number of givens is left. A grid that can't be dug that far is replaced by another one.
-
     The result depends on the arguments only, not on the number of threads: every puzzle has a random stream of its own.
-    A hash of the solution grid decides whether the grid belongs to the train side or to the test side (about one in
-    five), so no solution of one side is ever found on the other, for any two seeds.
+    A hash decides whether a solution grid belongs to the train side or to the test side (about one in five), so no
+    solution of one side is ever found on the other, for any two seeds.
 
     Args:
         count: number of puzzles.
         box: side of a box, 2 for 4x4 boards or 3 for 9x9 boards.
-        givens: `(fewest, most)` givens; every number between them is used equally often, up to one. `None` digs until
-            every given is needed (locally minimal puzzles).
+        kind: what kind of puzzles: a `Digging`, a `Climbing` or a `Mixture`.
         side: `"train"` or `"test"`, the side the solution grids are from.
         seed: non-negative integer.
         workers: number of threads; all available cores by default.
@@ -55,20 +53,13 @@ def generate_puzzles(count, box=3, givens=(31, 42), side="train", seed=0, worker
 
     Example:
 
-    >>> puzzles = generate_puzzles(100, box=2, givens=(4, 10), progress=False)
+    >>> puzzles = generate_puzzles(100, box=2, kind=Digging((4, 10)), progress=False)
     >>> puzzles.puzzle.shape
     (100, 4, 4)
     """
-    # Numba takes a while to import, and whoever only reads a prepared data set does not need it.
-    from training.datasets.sudoku import kernels
-
-    count, seed, workers = _check(count, box, givens, side, seed, workers)
+    count, seed, workers = _check(count, box, side, seed, workers)
+    kind.check(box)
     cells = box**4
-    if givens is None:
-        targets = np.zeros(count, np.int64)
-    else:
-        fewest, most = givens
-        targets = fewest + np.arange(count, dtype=np.int64) % (most - fewest + 1)
     puzzles = np.empty((count, cells), np.int64)
     solutions = np.empty((count, cells), np.int64)
 
@@ -89,7 +80,7 @@ def generate_puzzles(count, box=3, givens=(31, 42), side="train", seed=0, worker
                 chunk = slice(start, start + _CHUNK)
                 index = missing[chunk]
                 out = np.empty((2, len(index), cells), np.int64)
-                kernels.generate(seeds[chunk], targets[index], box, side == "test", out[0], out[1])
+                kind.make(index, seeds[chunk], box, side == "test", *out)
                 return index, out
 
             duplicates = []
@@ -106,7 +97,7 @@ def generate_puzzles(count, box=3, givens=(31, 42), side="train", seed=0, worker
             failures = failures + 1 if len(duplicates) == len(missing) else 0
             if failures == 100:
                 raise ValueError(
-                    f"only {len(seen)} distinct puzzles were found for count={count}, box={box}, givens={givens}, "
+                    f"only {len(seen)} distinct puzzles were found for count={count}, box={box}, {kind}, "
                     f"side={side!r}; ask for fewer puzzles or a wider range of givens"
                 )
             missing = np.array(duplicates, np.int64)
@@ -124,7 +115,7 @@ def is_held_out(solution):
     """Whether a solution grid belongs to the test side; see `generate_puzzles`.
 
     Args:
-        solution: `(size, size)` integers, a full grid.
+        solution: `(size, size)` integers, a full grid: for puzzles of `Climbing` its `canonical_form`.
 
     Returns:
         `bool`.
@@ -134,7 +125,7 @@ def is_held_out(solution):
     return bool(kernels.is_held_out(np.asarray(solution, np.int64).reshape(-1)))
 
 
-def _check(count, box, givens, side, seed, workers):
+def _check(count, box, side, seed, workers):
     if box not in (2, 3):
         raise ValueError(f"box must be 2 (4x4 boards) or 3 (9x9 boards), got {box!r}")
     if side not in _SIDES:
@@ -149,13 +140,6 @@ def _check(count, box, givens, side, seed, workers):
         if number < least:
             raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
         numbers.append(number)
-    if givens is not None:
-        # 4x4 boards need 4 givens. 9x9 boards need 17, but digging at random seldom gets below 24.
-        least, most = {2: (4, 16), 3: (24, 81)}[box]
-        if len(givens) != 2 or not least <= givens[0] <= givens[1] <= most:
-            raise ValueError(
-                f"givens must be (fewest, most) with {least} <= fewest <= most <= {most} for box={box}, got {givens!r}"
-            )
     return numbers
 
 

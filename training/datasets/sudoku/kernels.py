@@ -82,8 +82,8 @@ def _hidden_single(masks, blanks, depth, num_blanks, units, used, full):
 
 
 @_jit
-def search(cells, box, barred_cell, barred_digit, limit, state, randomised, solution):
-    """Counts the completions of a grid, up to `limit`, and keeps the first one.
+def search(cells, box, barred_cell, barred_digit, limit, state, randomised, solution, guesses):
+    """Counts the completions of a grid, up to `limit`, and keeps the last one.
 
     Depth-first search that always branches on a blank with the fewest candidates left.
 
@@ -95,7 +95,9 @@ def search(cells, box, barred_cell, barred_digit, limit, state, randomised, solu
         limit: stop after this many completions.
         state: random state, used only where `randomised`.
         randomised: try cells and digits in random order.
-        solution: flat grid that receives the first completion.
+        solution: flat grid that receives the last completion that was found.
+        guesses: one-element array, to which the number of digits that were tried in places where others were possible
+            too is added.
 
     Returns:
         Number of completions found, at most `limit`.
@@ -125,14 +127,14 @@ def search(cells, box, barred_cell, barred_digit, limit, state, randomised, solu
 
     masks = np.zeros(size * size, np.int64)
     untried = np.zeros(num_blanks + 1, np.int64)
+    choices = np.zeros(num_blanks + 1, np.int64)
     found = 0
     depth = 0
     descending = True
     while True:
         if descending:
             if depth == num_blanks:
-                if found == 0:
-                    solution[:] = work
+                solution[:] = work
                 found += 1
                 if found == limit:
                     return found
@@ -162,6 +164,7 @@ def search(cells, box, barred_cell, barred_digit, limit, state, randomised, solu
                 # Reordering blanks[depth:] is safe under backtracking: the cells of shallower levels keep their place.
                 blanks[depth], blanks[best] = blanks[best], blanks[depth]
                 untried[depth] = choice
+                choices[depth] = choice
         else:
             depth -= 1
             if depth < 0:
@@ -183,6 +186,7 @@ def search(cells, box, barred_cell, barred_digit, limit, state, randomised, solu
                     mask ^= bit
                     bit = mask & -mask
             untried[depth] ^= bit
+            guesses[0] += choices[depth] != bit
             cell = blanks[depth]
             work[cell] = _POPCOUNT[bit - 1] + 1
             for unit in units[cell]:
@@ -194,28 +198,28 @@ def search(cells, box, barred_cell, barred_digit, limit, state, randomised, solu
 def _random_grid(box, held_out, state, grid):
     blank = np.zeros_like(grid)
     while True:
-        search(blank, box, -1, 0, 1, state, True, grid)
+        search(blank, box, -1, 0, 1, state, True, grid, np.zeros(1, np.int64))
         if is_held_out(grid) == held_out:
             return
 
 
 @_jit
 def _dig(puzzle, box, target, state):
-    """Blanks cells of a full grid in random order as long as its solution stays unique; returns the givens left.
+    """Blanks cells in random order as long as the solution stays unique; returns the number of givens left.
 
     One pass is enough for a locally minimal puzzle: a given that is needed stays needed when others go.
     """
-    givens = len(puzzle)
-    order = np.arange(givens)
+    order = np.flatnonzero(puzzle)
+    givens = len(order)
     _shuffle(order, state)
-    scratch = np.empty_like(puzzle)
+    scratch, guesses = np.empty_like(puzzle), np.zeros(1, np.int64)
     for cell in order:
         if givens == target:
             break
         digit = puzzle[cell]
         puzzle[cell] = 0
         # With the old solution known, uniqueness means that no completion has another digit here: one search, not two.
-        if search(puzzle, box, cell, digit, 1, state, False, scratch) == 0:
+        if search(puzzle, box, cell, digit, 1, state, False, scratch, guesses) == 0:
             givens -= 1
         else:
             puzzle[cell] = digit
@@ -242,3 +246,167 @@ def generate(seeds, targets, box, held_out, puzzles, solutions):
             givens = _dig(puzzles[index], box, targets[index], state)
             if targets[index] in (0, givens):
                 break
+
+
+@_jit
+def canonical(puzzle, solution, box, orders, canonical_puzzle, canonical_solution):
+    """The first, in the order of their digits, of all boards that symmetries make of a solved one.
+
+    Two puzzles with one solution each are turned into each other by a symmetry if and only if the results are equal.
+    The solution decides, and the puzzle where symmetries give the same solution.
+
+    Args:
+        puzzle: flat grid.
+        solution: its solution.
+        box: side of a box.
+        orders: all orders of the columns that keep the stacks together, `(number, size)`.
+        canonical_puzzle: output, flat.
+        canonical_solution: output, flat.
+    """
+    size = box * box
+    grid, given = np.empty((size, size), np.int64), np.empty((size, size), np.int64)
+    label = np.empty(size + 1, np.int64)
+    label[0] = 0
+    rows, line = np.empty(size, np.int64), np.empty(size, np.int64)
+    canonical_solution[:] = size + 1
+    for transposed in range(2):
+        for i in range(size):
+            for j in range(size):
+                cell = i * size + j if transposed == 0 else j * size + i
+                grid[i, j], given[i, j] = solution[cell], puzzle[cell]
+        for top in range(size):
+            for order in orders:
+                for j in range(size):
+                    label[grid[top, order[j]]] = j + 1
+                _sort_rows(grid, label, order[0], top, box, rows)
+                # -1 while it is equal to the best one so far, 1 once it is less.
+                less = 0
+                for i in range(size):
+                    for j in range(size):
+                        line[j] = label[grid[rows[i], order[j]]]
+                    if less == 0:
+                        for j in range(size):
+                            old = canonical_solution[i * size + j]
+                            if line[j] != old:
+                                less = 1 if line[j] < old else -1
+                                break
+                        if less < 0:
+                            break
+                    if less > 0:
+                        canonical_solution[i * size : (i + 1) * size] = line
+                if less < 0:
+                    continue
+                for i in range(size):
+                    for j in range(size):
+                        digit, old = label[given[rows[i], order[j]]], canonical_puzzle[i * size + j]
+                        if less == 0 and digit != old:
+                            less = 1 if digit < old else -1
+                        if less > 0:
+                            canonical_puzzle[i * size + j] = digit
+                    if less < 0:
+                        break
+
+
+@_jit
+def _sort_rows(grid, label, first_column, top, box, rows):
+    """The order of the rows that makes the first column least, with a given one on top and bands kept together."""
+    size = box * box
+    first = np.empty(box, np.int64)
+    for band in range(box):
+        here = rows[band * box : (band + 1) * box]
+        here[:] = np.arange(band * box, (band + 1) * box)
+        for i in range(1, box):
+            for j in range(i, 0, -1):
+                if label[grid[here[j], first_column]] < label[grid[here[j - 1], first_column]]:
+                    here[j], here[j - 1] = here[j - 1], here[j]
+        first[band] = label[grid[here[0], first_column]]
+    # The top row's digit there is 1, so that its band comes first.
+    order = np.argsort(first)
+    sorted_rows = np.empty(size, np.int64)
+    for place in range(box):
+        band = order[place]
+        sorted_rows[place * box : (place + 1) * box] = rows[band * box : (band + 1) * box]
+    rows[:] = sorted_rows
+
+
+@_jit
+def _alternative(puzzle, solution, box, state, guesses, other):
+    """Whether a puzzle has another completion than this one, which `other` then receives."""
+    if search(puzzle, box, -1, 0, 2, state, False, other, guesses) < 2:
+        return False
+    if (other == solution).all():
+        # The last of the two was the solution.
+        search(puzzle, box, -1, 0, 1, state, False, other, guesses)
+    return True
+
+
+@_jit
+def _propose(puzzle, solution, box, other_grid, state):
+    """Exchanges one or two givens for others, then takes away what is not needed; returns guesses and givens.
+
+    What is added tells the solution from another completion that there was, so that little of it is in vain. With
+    `other_grid`, the solution becomes any completion of what is left: few grids have puzzles with very few givens.
+    """
+    other, guesses = np.empty_like(puzzle), np.zeros(1, np.int64)
+    places = np.flatnonzero(puzzle)
+    _shuffle(places, state)
+    taken = places[: 1 + _random_below(state, 2)]
+    puzzle[taken] = 0
+    if other_grid:
+        search(puzzle, box, -1, 0, 1, state, True, solution, guesses)
+    while _alternative(puzzle, solution, box, state, guesses, other):
+        differing = np.flatnonzero(other != solution)
+        cell = differing[_random_below(state, len(differing))]
+        puzzle[cell] = solution[cell]
+    givens = _dig(puzzle, box, 0, state)
+    guesses[0] = 0
+    search(puzzle, box, -1, 0, 2, state, False, other, guesses)
+    return guesses[0], givens
+
+
+@_jit
+def _is_held_out_with_symmetries(solution, box, orders):
+    form = np.empty_like(solution)
+    canonical(solution, solution, box, orders, form.copy(), form)
+    return is_held_out(form)
+
+
+@_jit
+def climb(seeds, proposals, fewer_givens, extra, box, held_out, orders, puzzles, solutions):
+    """Fills `puzzles` and `solutions` with puzzles that were changed step by step, each time for one as hard or harder.
+
+    Args:
+        seeds: `(count,)` uint64, one random stream for each puzzle.
+        proposals: `(count,)` int64, how many changes are tried.
+        fewer_givens: whether fewer givens are looked for, and not more guesses.
+        extra: `(count,)` int64, how many givens are added at the end.
+        box: side of a box, 2 or 3.
+        held_out: whether the solution grids come from the test side, all of their symmetries together.
+        orders: as for `canonical`.
+        puzzles: output, int64 `(count, size * size)`.
+        solutions: output, likewise.
+    """
+    cells = puzzles.shape[1]
+    blank, counted = np.zeros(cells, np.int64), np.zeros(1, np.int64)
+    for index in range(len(seeds)):
+        state = seeds[index : index + 1].copy()
+        solution, puzzle = solutions[index], puzzles[index]
+        while True:
+            search(blank, box, -1, 0, 1, state, True, solution, counted)
+            # Where the climb leads to other grids, only the last one counts.
+            if not fewer_givens and _is_held_out_with_symmetries(solution, box, orders) != held_out:
+                continue
+            puzzle[:] = solution
+            givens = _dig(puzzle, box, 0, state)
+            most = 0
+            for _ in range(proposals[index]):
+                trial, grid = puzzle.copy(), solution.copy()
+                new_guesses, new_givens = _propose(trial, grid, box, fewer_givens, state)
+                if (new_givens <= givens) if fewer_givens else (new_guesses >= most):
+                    puzzle[:], solution[:], most, givens = trial, grid, new_guesses, new_givens
+            if not fewer_givens or _is_held_out_with_symmetries(solution, box, orders) == held_out:
+                break
+        places = np.flatnonzero(puzzle == 0)
+        _shuffle(places, state)
+        for cell in places[: extra[index]]:
+            puzzle[cell] = solution[cell]

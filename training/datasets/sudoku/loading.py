@@ -7,9 +7,10 @@ def load(config, split, data_dir=None):
     """Reads a split of a Sudoku data set into memory, preparing the data set first if that was not done before.
 
     Args:
-        config: `"4x4"`, `"9x9"`, `"9x9_hard"` or a `SudokuConfig` for generated puzzles; `"satnet_sudoku"` or
-            `"rrn_sudoku"` for the published ones, which are downloaded.
-        split: `"train"` or `"test"`; `"rrn_sudoku"` has a `"validation"` split, too, `"9x9_hard"` has `"test"` only.
+        config: `"4x4"`, `"9x9"`, `"9x9_hard"`, `"9x9_mixed"`, `"9x9_extreme"` or a `SudokuConfig` for generated
+            puzzles; `"satnet_sudoku"` or `"rrn_sudoku"` for published ones, which are downloaded, or `"sudoku_extreme"`.
+        split: `"train"` or `"test"`; `"rrn_sudoku"` has a `"validation"` split, too, `"9x9_hard"` and
+            `"9x9_extreme"` have `"test"` only.
         data_dir: directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
             or the environment variable `TFDS_DATA_DIR`).
 
@@ -26,9 +27,9 @@ def load(config, split, data_dir=None):
     (9000, 9, 9)
     """
     from training.datasets.sudoku.builder import Sudoku, SudokuConfig
-    from training.datasets.sudoku.published import RrnSudoku, SatnetSudoku
+    from training.datasets.sudoku.published import RrnSudoku, SatnetSudoku, SudokuExtreme
 
-    published = {builder.name: builder for builder in (SatnetSudoku, RrnSudoku)}
+    published = {builder.name: builder for builder in (SatnetSudoku, RrnSudoku, SudokuExtreme)}
     if isinstance(config, SudokuConfig):
         name, splits = config.name, tuple(config.examples)
     elif config in Sudoku.builder_configs:

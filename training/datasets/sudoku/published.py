@@ -1,17 +1,19 @@
-"""TFDS builders for two published Sudoku data sets: `satnet_sudoku` and `rrn_sudoku`.
+"""TFDS builders for published Sudoku data sets: `satnet_sudoku`, `rrn_sudoku` and `sudoku_extreme`.
 
-Both download their archive from where the authors put it. Where that fails, put the archive into the directory
+The first two download their archive from where the authors put it. Where that fails, put the archive into the directory
 `downloads/manual` of the data directory (or into `manual_dir` of TFDS's `DownloadConfig`) under the name given in the
-class, and prepare again.
+class, and prepare again. The files of the third have to be put there.
 """
 
+import csv
 import pathlib
 from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from training.datasets.sudoku.board import check_board
+from training.datasets.manual import manual_files
+from training.datasets.sudoku.board import check_board, parse_board
 from training.datasets.sudoku.builder import puzzle_features
 
 
@@ -113,6 +115,57 @@ class RrnSudoku(tfds.core.GeneratorBasedBuilder):
                     raise ValueError(f"{where}: expected two fields of 81 digits, separated by a comma, got {shown!r}")
                 puzzle, solution = (np.array(list(field), np.int32).reshape(9, 9) for field in fields)
                 yield number, _example(puzzle, solution, where)
+
+
+class SudokuExtreme(tfds.core.GeneratorBasedBuilder):
+    """Sudoku-Extreme, the set by which recurrent solvers are compared: HRM, TRM and their successors.
+
+    The files `train.csv` and `test.csv` belong into the folder `downloads/manual/sudoku-extreme` of the data directory.
+    Their columns are source, question (`.` for a blank), answer and rating: how often a search had to go back. Features
+    are those of the generated data sets: `puzzle` and `solution` `(9, 9)` int32, and `givens`.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    SPLITS = ("train", "test")
+    COLUMNS = ("source", "question", "answer", "rating")
+    SOURCE = "train.csv and test.csv of the data set sapientinc/sudoku-extreme on huggingface.co (Sudoku-Extreme)"
+    MANUAL_DOWNLOAD_INSTRUCTIONS = SOURCE
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            description="9x9 Sudoku puzzles that are hard for a search, published with Hierarchical Reasoning Models.",
+            homepage="https://huggingface.co/datasets/sapientinc/sudoku-extreme",
+            citation="""
+            @article{wang2025hierarchical,
+              title={Hierarchical Reasoning Model},
+              author={Wang, Guan and Li, Jin and Sun, Yuhao and others},
+              journal={arXiv preprint arXiv:2506.21734},
+              year={2025}
+            }
+            """,
+            features=puzzle_features(9),
+            supervised_keys=("puzzle", "solution"),
+        )
+
+    def _split_generators(self, dl_manager):
+        paths = manual_files(dl_manager, [f"sudoku-extreme/{split}.csv" for split in self.SPLITS], self.SOURCE)
+        return {split: self._generate_examples(path) for split, path in zip(self.SPLITS, paths)}
+
+    def _generate_examples(self, path):
+        with open(path, encoding="utf-8", errors="replace", newline="") as file:
+            reader = csv.DictReader(file)
+            if not set(self.COLUMNS) <= set(reader.fieldnames or ()):
+                raise ValueError(f"{path}, line 1: expected the columns {','.join(self.COLUMNS)}")
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                try:
+                    puzzle, solution = (parse_board(row[name] or "") for name in ("question", "answer"))
+                except ValueError as error:
+                    raise ValueError(f"{where}: {error}") from error
+                if puzzle.shape != solution.shape or len(puzzle) != 9:
+                    raise ValueError(f"{where}: question and answer must have 81 cells each")
+                yield reader.line_num, _example(puzzle, solution, where)
 
 
 def _example(puzzle, solution, where):
