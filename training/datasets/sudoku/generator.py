@@ -11,6 +11,7 @@ import tqdm
 from training.datasets.sudoku.kinds import Digging
 
 _CHUNK = 64
+_PAPER = Digging((31, 42))
 _SIDES = ("train", "test")
 
 
@@ -29,7 +30,7 @@ class Puzzles:
     givens: np.ndarray
 
 
-def generate_puzzles(count, box=3, kind=Digging((31, 42)), side="train", seed=0, workers=None, progress=True):
+def generate_puzzles(count, box=3, kind=_PAPER, side="train", seed=0, workers=None, progress=True):
     """Generates distinct Sudoku puzzles, each with exactly one solution.
 
     The result depends on the arguments only, not on the number of threads: every puzzle has a random stream of its own.
@@ -39,7 +40,7 @@ def generate_puzzles(count, box=3, kind=Digging((31, 42)), side="train", seed=0,
     Args:
         count: number of puzzles.
         box: side of a box, 2 for 4x4 boards or 3 for 9x9 boards.
-        kind: what kind of puzzles: a `Digging`, a `Climbing` or a `Mixture`.
+        kind: what kind of puzzles: a `Digging`, a `Climbing` or a `Mixture`; 31 to 42 givens by default.
         side: `"train"` or `"test"`, the side the solution grids are from.
         seed: non-negative integer.
         workers: number of threads; all available cores by default.
