@@ -399,7 +399,7 @@ def test_variants_that_change_nothing_keep_their_name():
 def test_unknown_data_sets_and_splits_are_named(tmp_path):
     with pytest.raises(
         ValueError,
-        match="unknown Sudoku data set '16x16'; known are 4x4, 9x9, 9x9_hard, 9x9_mixed, .*satnet_sudoku, rrn",
+        match=r"unknown Sudoku data set '16x16'; known are 4x4, 9x9, 9x9_hard, 9x9_mixed, .*satnet_sudoku, rrn",
     ):
         load("16x16", "train", tmp_path)
     with pytest.raises(ValueError, match="data set '9x9_hard' has no split 'train'; known are test"):

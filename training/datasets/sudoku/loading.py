@@ -8,7 +8,7 @@ def load(config, split, data_dir=None):
 
     Args:
         config: `"4x4"`, `"9x9"`, `"9x9_hard"`, `"9x9_mixed"`, `"9x9_extreme"` or a `SudokuConfig` for generated
-            puzzles; for published ones `"satnet_sudoku"` or `"rrn_sudoku"`, which are downloaded, or `"sudoku_extreme"`.
+            puzzles; for published ones `"satnet_sudoku"`, `"rrn_sudoku"`, which are downloaded, or `"sudoku_extreme"`.
         split: `"train"` or `"test"`; `"rrn_sudoku"` has a `"validation"` split, too, `"9x9_hard"` and
             `"9x9_extreme"` have `"test"` only.
         data_dir: directory for prepared data sets; that of TensorFlow Datasets by default (`~/tensorflow_datasets`,
