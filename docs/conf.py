@@ -23,6 +23,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "api_pages",
     "public_names",
+    "solver_page",
 ]
 exclude_patterns = ["_build", "_templates", "gallery/*.ipynb", "gallery/*.md5", "sg_execution_times.rst"]
 templates_path = ["_templates"]
@@ -54,6 +55,6 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_title = "keras-kuramoto"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_css_files = ["site.css", "solver/solver.css"]
 html_copy_source = False
 html_show_sourcelink = False
