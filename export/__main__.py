@@ -6,14 +6,15 @@ import sys
 
 from training.quiet import quiet_start
 
-_WORDS = ("check", "client", "solve")
+_WORDS = ("check", "client", "serve", "solve")
 _USAGE = """\
 python -m export RUN_OR_PRESET DIR [--version N] [--name NAME]   write a version of a served model
 python -m export check DIR [--against RUN_OR_PRESET]            run it without Keras, and compare
+python -m export serve DIR                                      answer over REST and gRPC, on this machine
 python -m export solve DIR [BOARDS]                             solve boards with it, in this process
 python -m export client [--rest URL | --grpc HOST:PORT] [BOARDS]   solve boards with TensorFlow Serving
 
-Each has its own --help. (A run directory that is called check, solve or client is meant by ./check and so on.)"""
+Each has its own --help. (A run directory with such a name is meant by ./check and so on.)"""
 
 
 def main(arguments=None):
@@ -28,7 +29,7 @@ def main(arguments=None):
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Before TensorFlow is imported. Its messages about devices would bury the answer.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    commands = {"check": _check, "client": _client, "solve": _solve}
+    commands = {"check": _check, "client": _client, "serve": _serve, "solve": _solve}
     try:
         if arguments and arguments[0] in _WORDS:
             return commands[arguments[0]](arguments[1:])
@@ -143,6 +144,15 @@ def _client(arguments):
     )
     _draw(boards, answers)
     return 0
+
+
+def _serve(arguments):
+    from export.laptop.command import serve
+
+    parser = _parser(" serve", "")
+    with quiet_start():
+        import tensorflow  # noqa: F401
+    return serve(parser, arguments)
 
 
 def _solve(arguments):
