@@ -66,5 +66,5 @@ $(VENV)/.run: setup.cfg pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --editable '.[train,robustness,export,backends,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,robustness,export,backends,tpu-compile,dev]'
 	@touch $@

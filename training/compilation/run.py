@@ -1,0 +1,45 @@
+"""Compiling in a process of its own: the compiler reads its environment once, and a backend is chosen once."""
+
+import json
+import os
+import subprocess
+import sys
+
+BACKENDS = ("tensorflow", "jax")
+
+
+def compile_step(preset, topology, settings=(), data_dir=None, backend="tensorflow"):
+    """Compiles the step of a preset for a slice.
+
+    Args:
+        preset: Name of the preset.
+        topology: A `training.compilation.chips.Slice`.
+        settings: Strings `name=value` that change its options.
+        data_dir: Where TensorFlow Datasets keeps its data; none is read.
+        backend: `"tensorflow"`, as each chip runs it under the loop, or `"jax"`, one program for all chips.
+
+    Returns:
+        Dictionary: `batch_size` and `batch_of_a_chip` of an update, and what
+        `training.compilation.compiler.Compiler.describe` returns.
+
+    Raises:
+        ValueError: If the step is none, or none that a TPU can run.
+    """
+    request = {"preset": preset, "topology": str(topology), "settings": list(settings), "data_dir": data_dir}
+    environment = {**os.environ, **topology.environment(), "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    # Flags for other devices stop the compiler.
+    environment.pop("XLA_FLAGS", None)
+    answer = subprocess.run(
+        [sys.executable, "-m", "training.compilation", json.dumps(request)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode:
+        lines = answer.stderr.strip().splitlines() or [f"it ended with {answer.returncode}"]
+        raise RuntimeError(f"The compiler stopped without an answer: {lines[-1]}\n\n{answer.stderr}")
+    result = json.loads(answer.stdout)
+    if "refused" in result:
+        raise ValueError(result["refused"])
+    return result["program"]

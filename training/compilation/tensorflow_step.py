@@ -1,0 +1,83 @@
+"""An update of an experiment as TensorFlow traces it for each chip."""
+
+import re
+
+import tensorflow as tf
+
+from training.compilation.batches import batch_of
+from training.compilation.replica import ReplicaStrategy
+from training.update import Update
+
+
+def lower(experiment, chips):
+    """The program of one update: what the loop runs, from the replica's share of a batch to the averaged weights.
+
+    Args:
+        experiment: An `Experiment`.
+        chips: Number of chips, which share a batch.
+
+    Returns:
+        The program of one chip in StableHLO, as text. Chips meet in its collectives.
+
+    Raises:
+        ValueError: If there is something in the step that no TPU runs; it says what, and where.
+    """
+    update = Update(experiment, ReplicaStrategy(chips))
+    examples, shared = batch_of(experiment)
+    share = {
+        name: tf.TensorSpec((spec.shape[0] // chips, *spec.shape[1:]), spec.dtype) for name, spec in examples.items()
+    }
+    batch = (share, shared)
+    # The program is made for a list of tensors.
+    function = tf.function(lambda *values: update(tf.nest.pack_sequence_as(batch, values)), jit_compile=True)
+    try:
+        text = function.experimental_get_compiler_ir(*tf.nest.flatten(batch))(stage="stablehlo")
+    except ValueError as error:
+        raise ValueError(_refusal(str(error))) from error
+    # What TensorFlow keeps results apart by is no part of StableHLO; a barrier does the same.
+    text = text.replace(" = mhlo.copy ", " = stablehlo.optimization_barrier ")
+    check_program(text)
+    return text
+
+
+def check_program(text):
+    """Raises a `ValueError` for a program in StableHLO in which a shape depends on the data, or of another dialect."""
+    for line in text.splitlines():
+        other = re.search(r"= \"?(mhlo\.\w+|chlo\.\w+)", line)
+        dynamic = re.search(r"tensor<(?:\d+x)*\?", line) or "stablehlo.set_dimension_size" in line
+        if dynamic or other:
+            operation = re.search(r"= \"?([\w.]+)", line)
+            operation = operation[1] if operation else "an argument"
+            what = (
+                f"'{operation}' has a shape that depends on the data" if dynamic else f"'{other[1]}' is unknown to it"
+            )
+            raise ValueError(f"A TPU refuses the step: '{operation}' {what}, at {_location(text, line)}.")
+
+
+def _location(text, line):
+    """The name that TensorFlow gave to a line's operation."""
+    names = dict(re.findall(r"^(#loc\d*) = loc\((.*)\)$", text, re.MULTILINE))
+    found = re.search(r"loc\((.*)\)\s*$", line)
+    seen = found[1] if found else ""
+    for _ in range(8):
+        name = re.search(r'"([^"]*)"(?!:\d)', seen)
+        if name:
+            return f"'{name[1]}'"
+        seen = " ".join(names.get(reference, "") for reference in re.findall(r"#loc\d*", seen))
+    return "an unknown place"
+
+
+def _refusal(message):
+    """TensorFlow's error in one line: the operation and its place in the model."""
+    node = re.search(r"\{\{node ([^}]+)\}\}", message)
+    place = f", at '{node[1]}'" if node else ""
+    missing = re.search(r"compatible with node|Detected unsupported operations", message)
+    operation = re.search(r"No registered '(\w+)' OpKernel", message)
+    if missing and operation:
+        return (
+            f"A TPU refuses the step: it can't run the operation {operation[1]}{place}. Operations of the host and on "
+            "strings belong into the input, `Experiment.batch`."
+        )
+    first = re.sub(r"\{\{node [^}]+\}\}", "", message.replace("Failed getting HLO text: ", ""))
+    first = " ".join(first.strip("' ").split())
+    return f"A TPU refuses the step: {first[:300]}{place}."
