@@ -11,7 +11,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The build of an editable install warns of what is meant here: packages beside the one that is installed.
 export PYTHONWARNINGS ?= ignore
 
-.PHONY: demo demo-objects test lint format bench clean
+.PHONY: demo demo-objects test lint format bench docs clean
 
 # Oscillators learn 4x4 Sudoku, more steps help, the model is exported and checked; then the weights that come with the
 # library solve a 9x9 board from its SavedModel.
@@ -49,8 +49,13 @@ bench: $(VENV)/.run
 	$(BIN)/python -m benchmarks.coupled_memory
 	$(BIN)/python -m benchmarks.cdam
 
+# Strict: a broken link or reference, or an example that fails, is an error. The site is docs/_build/html.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo "The site is docs/_build/html/index.html."
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache build *.egg-info
+	rm -rf $(VENV) docs/_build docs/gallery docs/api/generated .pytest_cache .ruff_cache build *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
@@ -67,4 +72,8 @@ $(VENV)/.run: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/.test: $(VENV)/.run $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[train,robustness,export,backends,tpu-compile,dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --editable '.[train,export,backends,docs]'
 	@touch $@

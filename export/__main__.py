@@ -15,16 +15,6 @@ python -m export client [--rest URL | --grpc HOST:PORT] [BOARDS]   solve boards 
 
 Each has its own --help. (A run directory that is called check, solve or client is meant by ./check and so on.)"""
 
-# For what the servers of some models take, see `export.servers`.
-_LIMITS = {
-    "--max-steps": "largest number of steps (Sudoku, objects)",
-    "--max-samples": "largest number of samples of a vote (Sudoku), or of members of an ensemble (image classifiers)",
-    "--members": "initial oscillators whose answers are averaged (image classifiers; default: 1)",
-    "--clusters": "number of clusters, objects and background (objects; default: 4)",
-    "--max-clusters": "largest number of clusters (objects)",
-    "--kmeans-steps": "steps of k-means (objects; default: 10)",
-}
-
 
 def main(arguments=None):
     """Runs one command.
@@ -63,18 +53,38 @@ def _export(arguments):
     parser.add_argument("directory", metavar="DIR", help="directory of the versions")
     parser.add_argument("--version", type=int, metavar="N", help="version, by default the next one")
     parser.add_argument("--name", help="name of the model for the server (default: its kind, such as sudoku)")
-    limits = parser.add_argument_group("limits", "what a request may ask for, and what is served if it doesn't say")
-    for option, text in _LIMITS.items():
-        limits.add_argument(option, type=int, metavar="N", help=text)
+    settings = _add_settings(parser)
     options = parser.parse_intermixed_args(arguments)
     _use_tensorflow()
     from export.saved_model import export_model
     from training.source import load_model
 
-    names = [option.removeprefix("--").replace("-", "_") for option in _LIMITS]
-    limits = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    print(export_model(load_model(options.source), options.directory, options.version, options.name, **limits))
+    given = {name: getattr(options, name) for name in settings if getattr(options, name) is not None}
+    print(export_model(load_model(options.source), options.directory, options.version, options.name, **given))
     return 0
+
+
+def _add_settings(parser):
+    """Adds the settings of all families as options, and gives their names."""
+    from export.families import FAMILIES
+
+    texts, whole = {}, {}
+    for family in FAMILIES.values():
+        for setting in family.settings:
+            text = setting.text + ("" if setting.default is None else f" (default: {setting.default:g})")
+            texts.setdefault(setting.name, {}).setdefault(text, []).append(family.kind)
+            whole[setting.name] = setting.whole
+    group = parser.add_argument_group("limits", "what a request may ask for, and what is served if it doesn't say")
+    for name, kinds in texts.items():
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=int if whole[name] else float,
+            metavar="N" if whole[name] else "X",
+            help="; ".join(
+                text if len(own) == len(FAMILIES) else f"{', '.join(own)}: {text}" for text, own in kinds.items()
+            ),
+        )
+    return list(texts)
 
 
 def _check(arguments):

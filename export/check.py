@@ -12,7 +12,7 @@ import numpy as np
 
 from export import native
 from export.golden import BATCH_SIZES, differences, load_cases, save_cases
-from export.versions import EXTRA, latest_version, read_description
+from export.versions import EXTRA, latest_version, read_declaration
 
 _SCRIPT = pathlib.Path(__file__).parent / "fresh_process.py"
 
@@ -82,8 +82,8 @@ class Result:
 def check(directory, model=None):
     """Runs an exported model in fresh processes and compares its answers with the Keras model's.
 
-    - In a Python process that can import neither Keras nor this library: every signature, at batches of 1, 2 and 5
-      examples, against the golden answers that the Keras model gave when it was exported.
+    - In a Python process that can import neither Keras nor this library: every signature, at batches of 1, 2, 7 and
+      32 examples, against the golden answers that the Keras model gave when it was exported.
     - Through TensorFlow's C API, in a program of C: the same, against the answers in Python. Left out, with a note,
       where there is no C compiler.
     - The ops of the graph must all be TensorFlow's own, on no fixed device, in float32; input out of range must
@@ -106,30 +106,33 @@ def check(directory, model=None):
     """
     version = latest_version(directory)
     cases = load_cases(version / EXTRA / "golden.npz")
+    declaration = read_declaration(version)
+    # A model may accept no more than one example at a time.
+    sizes = sorted({min(size, declaration.max_batch) for size in BATCH_SIZES})
     good = [index for index, case in enumerate(cases) if not case.fault]
     with tempfile.TemporaryDirectory() as folder:
-        report, answers = _run_fresh(version, cases, pathlib.Path(folder))
-        rows = [_compare(cases[index], answers[index], cases[index], "golden, Python") for index in good]
+        report, answers = _run_fresh(version, cases, sizes, pathlib.Path(folder))
+        rows = [_compare(cases[index], answers[index], cases[index], sizes, "golden, Python") for index in good]
         if model is not None:
-            from export.servers import server_as_described
+            from export.servers import server_for
 
-            server = server_as_described(model, read_description(version))
+            server = server_for(model, **declaration.settings)
             for index in good:
                 now = dataclasses.replace(cases[index], outputs=server.keras_answers(cases[index]))
-                rows.append(_compare(cases[index], answers[index], now, "Keras now, Python"))
-        rows += _through_c(version, report, cases, answers, folder)
+                rows.append(_compare(cases[index], answers[index], now, sizes, "Keras now, Python"))
+        rows += _through_c(version, report, cases, answers, sizes, folder)
     for index, case in enumerate(cases):
         if case.fault:
             rows.append(_rejection(case, "Python", report["rejections"].get(str(index))))
     rows.append(Row("ops", "graph", str(len(report["ops"])), problems=report["problems"]))
-    rows.append(_check_signatures(report, cases))
+    rows.append(_check_signatures(report, cases, declaration))
     rows.append(_check_warmup(version, report))
     return Result(version, report["tensorflow"], rows, report["ops"])
 
 
-def _run_fresh(version, cases, folder):
+def _run_fresh(version, cases, sizes, folder):
     save_cases(folder / "cases.npz", cases)
-    command = [sys.executable, "-P", _SCRIPT, version, folder / "cases.npz", folder / "answers.npz", list(BATCH_SIZES)]
+    command = [sys.executable, "-P", _SCRIPT, version, folder / "cases.npz", folder / "answers.npz", sizes]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment)
     if result.returncode:
@@ -148,25 +151,25 @@ def _title(case):
     return f"{case.signature} (scalars)" if case.has_scalars else case.signature
 
 
-def _compare(case, answers, wanted, where):
+def _compare(case, answers, wanted, sizes, where):
     largest, problems = 0.0, []
-    for number in BATCH_SIZES:
+    for number in sizes:
         if number not in answers:
             problems.append("it was not run")
             break
-        difference, found = differences(answers[number], wanted.first(number).outputs, case.tolerance)
+        difference, found = differences(answers[number], wanted.examples(number).outputs, case.tolerance)
         largest = max(largest, difference)
         problems += [f"{number} examples: {sentence}" for sentence in found]
-    return Row(_title(case), where, ", ".join(str(number) for number in BATCH_SIZES), largest, problems)
+    return Row(_title(case), where, ", ".join(map(str, sizes)), largest, problems)
 
 
-def _through_c(version, report, cases, answers, folder):
+def _through_c(version, report, cases, answers, sizes, folder):
     where = "Python, C API"
     if any(case.signature not in report["signatures"] for case in cases):
         return [Row("all signatures", where, problems=["a signature is missing"])]
     try:
         program = native.build(folder, report["include"], report["library"])
-        runs = [case.first(number) for case in cases for number in ([case.size] if case.fault else BATCH_SIZES)]
+        runs = [run for case in cases for run in ([case] if case.fault else map(case.examples, sizes))]
         outputs = iter(native.run(program, version, report["signatures"], runs))
     except native.UnavailableError as error:
         return [Row("all signatures", where, note=f"SKIPPED: {error}")]
@@ -179,7 +182,7 @@ def _through_c(version, report, cases, answers, folder):
             rows.append(_rejection(case, "C API", found if isinstance(found, str) else None))
             continue
         largest, problems = 0.0, []
-        for number in BATCH_SIZES:
+        for number in sizes:
             found = next(outputs)
             if isinstance(found, str):
                 problems.append(f"{number} examples: {found}")
@@ -187,7 +190,7 @@ def _through_c(version, report, cases, answers, folder):
             difference, sentences = differences(found, python.get(number, {}), case.tolerance)
             largest = max(largest, difference)
             problems += [f"{number} examples: {sentence}" for sentence in sentences]
-        rows.append(Row(_title(case), where, ", ".join(str(n) for n in BATCH_SIZES), largest, problems))
+        rows.append(Row(_title(case), where, ", ".join(map(str, sizes)), largest, problems))
     return rows
 
 
@@ -200,10 +203,20 @@ def _rejection(case, where, message):
     return Row(case.fault, where, str(case.size), problems=problems)
 
 
-def _check_signatures(report, cases):
+def _check_signatures(report, cases, declaration):
     missing = sorted({case.signature for case in cases} - set(report["signatures"]))
     unknown = sorted(set(report["signatures"]) - {case.signature for case in cases})
     problems = [f"there is no {name}" for name in missing] + [f"{name} has no golden answers" for name in unknown]
+    for name, signature in report["signatures"].items():
+        if name not in declaration.signatures:
+            problems.append(f"{name} is not declared in export.json")
+            continue
+        declared = declaration.signatures[name]
+        for kind, tensors in (("inputs", declared.inputs), ("outputs", declared.outputs)):
+            found = {own: (tensor["dtype"], tensor["shape"]) for own, tensor in signature[kind].items()}
+            wanted = {t.name: (t.dtype, None if t.scalar else [-1, *t.shape]) for t in tensors}
+            if found != wanted:
+                problems.append(f"the {kind} of {name} are {found}, and declared are {wanted}")
     return Row("signatures", "graph", str(len(report["signatures"])), problems=problems)
 
 

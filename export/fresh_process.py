@@ -70,7 +70,8 @@ def main(version, cases_path, answers_path, batch_sizes):
                 rejections[index] = str(raised)
             continue
         for number in batch_sizes:
-            fed = {name: value[:number] if value.ndim else value for name, value in inputs.items()}
+            # The same examples again after the last one, as `Case.examples` has them.
+            fed = {n: value[np.arange(number) % len(value)] if value.ndim else value for n, value in inputs.items()}
             outputs = functions[signature](**{name: tf.constant(value) for name, value in fed.items()})
             answers.update({f"{index}/{number}/{name}": _array(np, value) for name, value in outputs.items()})
     np.savez(answers_path, **answers)
@@ -97,7 +98,15 @@ def _array(np, tensor):
 
 
 def _tensors(tf, infos):
-    return {name: {"tensor": info.name, "dtype": tf.dtypes.as_dtype(info.dtype).name} for name, info in infos.items()}
+    return {
+        name: {
+            "tensor": info.name,
+            "dtype": tf.dtypes.as_dtype(info.dtype).name,
+            # null where the rank is not known, -1 where a size is not.
+            "shape": None if info.tensor_shape.unknown_rank else [dim.size for dim in info.tensor_shape.dim],
+        }
+        for name, info in infos.items()
+    }
 
 
 def _ops(graph):

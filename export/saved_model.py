@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from export.golden import save_cases
 from export.servers import server_for
-from export.serving import check_name, require_serving_api, write_serving_files, write_warmup
+from export.serving import check_batching, check_name, require_serving_api, write_serving_files, write_warmup
 from export.versions import EXTRA, existing_versions
 
 
-def export_model(model, directory, version=None, name=None, **limits):
+def export_model(model, directory, version=None, name=None, **settings):
     """Writes a model as a version that TensorFlow Serving serves.
 
     `directory/version` gets the SavedModel with the signatures of the model's server (see `export.servers`), and in
@@ -30,7 +30,7 @@ def export_model(model, directory, version=None, name=None, **limits):
         directory: Directory of the versions; made if it isn't there.
         version: Integer of at least 1; by default the one after the latest.
         name: Name of the model for the server; the server's `kind` by default, such as `"sudoku"`.
-        **limits: Limits of what is served, as the server takes them, such as `max_steps` of `SudokuServer`.
+        **settings: Limits and other settings of what is served, as `export.families` has them, such as `max_steps`.
 
     Returns:
         `pathlib.Path` of the version.
@@ -46,8 +46,8 @@ def export_model(model, directory, version=None, name=None, **limits):
     if name is not None:
         check_name(name)
     require_serving_api()
-    server = server_for(model, **limits)
-    name = server.kind if name is None else name
+    server = server_for(model, **settings)
+    name = server.family.kind if name is None else name
     directory = pathlib.Path(directory)
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"'{directory}' is a file, not a directory for the versions of a model.")
@@ -60,6 +60,7 @@ def export_model(model, directory, version=None, name=None, **limits):
             f"Version {version} exists in '{directory}' and is not overwritten. Leave the version out for the next "
             f"one, {existing_versions(directory)[-1] + 1}."
         )
+    check_batching(directory, server.declaration.max_batch)
     created = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / str(version)
@@ -80,7 +81,7 @@ def export_model(model, directory, version=None, name=None, **limits):
             shutil.rmtree(temporary, ignore_errors=True)
             if created and not any(directory.iterdir()):
                 directory.rmdir()
-    write_serving_files(directory, name)
+    write_serving_files(directory, name, server.declaration.max_batch)
     return target
 
 
@@ -96,10 +97,8 @@ def _write(server, path, name):
     save_cases(extra / "golden.npz", cases)
     description = {
         "name": name,
-        "kind": server.kind,
         "model": server.model.name,
         **server.description(),
-        "signatures": sorted(server.functions),
         "parameters": server.model.count_params(),
         "written_by": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }

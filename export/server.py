@@ -1,28 +1,41 @@
-"""What every served model has: signatures, golden cases, and what the Keras model answers to them."""
+"""What every served model has: signatures as its family declares them, golden cases, and the Keras model's answers."""
+
+import inspect
 
 import keras
 import tensorflow as tf
 
+from export.guards import faulty_cases, guarded
+
 
 class Server(tf.Module):
-    """The functions behind the signatures of an exported model. A subclass says which, and how they are checked.
+    """The functions behind the signatures of an exported model.
+
+    What the signatures are called, take and answer, and the limits of it, is declared by the family. Requests are
+    checked by it before a subclass computes the answers, see `export.guards`.
+
+    A subclass has `family`, and overrides `answers`, `sizes`, `good_cases`, `keras_answers`, and where it must
+    `features`, `defaults` and `facts`.
 
     Attributes:
-        kind: Name of such models for the server, unless another one is given.
+        family: The `export.declaration.Family`.
+        settings: Dictionary from the names of limits and other settings to numbers.
+        declaration: The family's `Declaration` for this model.
         functions: Dictionary from names of signatures to `tf.function`s with an `input_signature`.
 
     Args:
         model: A Keras model, or a built layer, on the TensorFlow backend. Layers with a mixed precision policy are
             changed to float32: that is what CPUs are good at.
+        **settings: Limits of requests and what is served where they don't say, as the family has them.
 
     Raises:
-        ValueError: If Keras runs on another backend, or weights are in float64.
+        ValueError: If Keras runs on another backend, weights are in float64, or a setting is unknown or no such number.
     """
 
-    kind = None
+    family = None
 
-    def __init__(self, model):
-        super().__init__(name=f"{self.kind}_server")
+    def __init__(self, model, **settings):
+        super().__init__(name=f"{self.family.kind}_server")
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 f"Only Keras on TensorFlow can write a SavedModel. It runs on {keras.backend.backend()} here: set the "
@@ -37,20 +50,96 @@ class Server(tf.Module):
         self._model = lambda: model
         # A module finds tf.Variables by itself, but not those inside Keras layers.
         self._weights = [weight.value for weight in model.weights]
-        self.functions = {}
+        features = self.features()
+        settings = self.family.settle(settings, self.defaults(), features)
+        self.declaration = self.family.declare(self.sizes(), settings, features)
+        self.check_settings()
+        answers = self.answers()
+        self.functions = {
+            name: self._function(signature, answers[name]) for name, signature in self.declaration.signatures.items()
+        }
+
+    def _function(self, signature, answer):
+        names = [tensor.name for tensor in signature.inputs]
+        specs = [
+            tf.TensorSpec(None if tensor.scalar else (None, *tensor.shape), tensor.dtype, name=tensor.name)
+            for tensor in signature.inputs
+        ]
+
+        def respond(*inputs):
+            checked = guarded(signature, self.declaration.max_batch, dict(zip(names, inputs)))
+            outputs = answer(**checked)
+            wanted = {tensor.name: tensor.dtype for tensor in signature.outputs}
+            found = {name: value.dtype.name for name, value in outputs.items()}
+            if wanted != found:
+                raise TypeError(f"{signature.name} answers with {found}, and declares {wanted}.")
+            # Fails while the graph is made where the shape can't be the declared one.
+            return {t.name: tf.ensure_shape(outputs[t.name], (None, *t.shape)) for t in signature.outputs}
+
+        # So that it can be called with the inputs by their names, too.
+        parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        respond.__signature__ = inspect.Signature(parameters)
+        return tf.function(respond, input_signature=specs, autograph=False)
 
     @property
     def model(self):
         """The Keras model."""
         return self._model()
 
+    @property
+    def settings(self):
+        """The limits and other settings, a dictionary from names to numbers."""
+        return self.declaration.settings
+
     def signatures(self):
         """The signatures as `tf.saved_model.save` takes them, a dictionary from names to concrete functions."""
         return {name: function.get_concrete_function() for name, function in self.functions.items()}
 
+    def answers(self):
+        """How signatures are answered.
+
+        Returns:
+            Dictionary from names of signatures to functions of the declared inputs, by name, that give a dictionary of
+            the declared outputs. Inputs are checked, and numbers have one entry for each example.
+        """
+        raise NotImplementedError
+
+    def sizes(self):
+        """The sizes that the family's declaration has names for, a dictionary of integers."""
+        raise NotImplementedError
+
+    def features(self):
+        """The names of the features that this model has of those which not all have, a set."""
+        return set()
+
+    def defaults(self):
+        """The settings that the model decides where the export doesn't, a dictionary."""
+        return {}
+
+    def check_settings(self):
+        """Raises a `ValueError` if settings don't go together or with the model."""
+
+    def facts(self):
+        """What a client may want to know of the model besides the declaration, a dictionary."""
+        return {}
+
+    def description(self):
+        """What a client needs to know of the model, a dictionary for `export.json`."""
+        return {**self.declaration.to_json(), **self.facts()}
+
+    def good_cases(self):
+        """Inputs that are right, for each signature: a list of `golden.Case` without outputs, of five examples each."""
+        raise NotImplementedError
+
     def sample_cases(self):
         """Inputs for each signature, a list of `golden.Case` without outputs; some are to be rejected."""
-        raise NotImplementedError
+        good, most = self.good_cases(), self.declaration.max_batch
+        faulty, seen = [], set()
+        for case in good:
+            if case.signature not in seen and not case.has_scalars:
+                seen.add(case.signature)
+                faulty += faulty_cases(case, self.declaration.signatures[case.signature], most)
+        return [case.examples(min(case.size, most)) for case in good] + faulty
 
     def keras_answers(self, case):
         """What the Keras model answers to the inputs of a case, found in another way than by the signature.
@@ -61,30 +150,6 @@ class Server(tf.Module):
         Returns:
             Dictionary from names to arrays, as the signature's outputs.
         """
-        raise NotImplementedError
-
-    def number_for_each(self, name, value, examples, limit=None):
-        """One integer for each example, of a scalar or of as many: in the graph of a signature.
-
-        Args:
-            name: What the number is called in errors.
-            value: int32 tensor, a scalar or `(batch,)`.
-            examples: Tensor with the batch as first axis, checked before the number is.
-            limit: Name of the attribute that has the largest number; `None` if any integer will do.
-
-        Returns:
-            `(batch,)` int32, and an error that names the limit if a number is not from 1 to that.
-        """
-        if limit is not None:
-            most = getattr(self, limit)
-            text = f"`{name}` must be from 1 to {most}, the limit `{limit}`. It is, lowest and highest:"
-            # What is wrong with the examples is said first.
-            with tf.control_dependencies([examples]):
-                value = asserted(value, 1, most, text)
-        return tf.broadcast_to(value, tf.shape(examples)[:1])
-
-    def description(self):
-        """What a client needs to know of the model, a dictionary for `export.json`."""
         raise NotImplementedError
 
 
@@ -103,40 +168,3 @@ def _change_to_float32(model):
             for one in inner:
                 layer.add(one, rebuild=False)
             layer.build(shape)
-
-
-def check_limits(**limits):
-    """Raises a `ValueError` for a limit, given by its name, that is no positive integer."""
-    for name, value in limits.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"`{name}` must be an integer of at least 1. Received {value!r}.")
-
-
-def asserted(value, lowest, highest, text):
-    """The tensor, and an error with `text` and its extremes unless all of it is from `lowest` to `highest`."""
-    least, most = tf.reduce_min(value), tf.reduce_max(value)
-    # Written so that NaN fails too.
-    correct = tf.reduce_all(tf.logical_and(value >= lowest, value <= highest))
-    with tf.control_dependencies([tf.debugging.Assert(correct, [text, least, most])]):
-        return tf.identity(value)
-
-
-def finite(name, value):
-    """The tensor, and an error with its extremes unless all of it is finite."""
-    largest = value.dtype.max
-    return asserted(value, -largest, largest, f"The values of `{name}` must be finite. They are, lowest and highest:")
-
-
-def one_for_each(name, value, state):
-    """The tensor, and an error with its shape unless its first axis is as long as that of `state`."""
-    text = f"`{name}` must have as many entries as there are states. Its shape:"
-    same = tf.debugging.Assert(tf.shape(value)[0] == tf.shape(state)[0], [text, tf.shape(value)])
-    with tf.control_dependencies([same]):
-        return tf.identity(value)
-
-
-def not_empty(value, text):
-    """The tensor, and an error with `text` and its shape if its first axis has no entry."""
-    shape = tf.shape(value)
-    with tf.control_dependencies([tf.debugging.Assert(shape[0] > 0, [text, shape])]):
-        return tf.identity(value)

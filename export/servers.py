@@ -1,7 +1,5 @@
 """Which server an exported model gets."""
 
-import inspect
-
 from export.automaton import AutomatonServer
 from export.classifier import ClassifierServer
 from export.images.classifier import ImageClassifierServer
@@ -21,50 +19,25 @@ SERVERS = {
 }
 
 
-def server_for(model, **limits):
+def server_for(model, **settings):
     """The server of a model, found by the model's type.
 
     Args:
         model: A Keras model or layer of one of the types in `SERVERS`.
-        **limits: Further arguments of the server.
+        **settings: Limits and other settings, as the server's family has them.
 
     Returns:
         A `Server`.
 
     Raises:
-        ValueError: If no server is for such a model, or it does not take the limits.
+        ValueError: If no server is for such a model, or it does not take the settings.
 
     Example:
 
-    >>> server_for(SudokuModel.from_preset("sudoku4_quick", load_weights=False), max_steps=64).kind
+    >>> server_for(SudokuModel.from_preset("sudoku4_quick", load_weights=False), max_steps=64).family.kind
     'sudoku'
     """
-    server = _server_class(model)
-    unknown = sorted(set(limits) - set(_limits(server)))
-    if unknown:
-        raise ValueError(f"A served {server.kind} model has no limit `{unknown[0]}`.")
-    return server(model, **limits)
-
-
-def server_as_described(model, description):
-    """The server of a model, with the limits of a version that was exported.
-
-    Args:
-        model: A Keras model or layer of one of the types in `SERVERS`.
-        description: What `export.json` says of the version, see `Server.description`.
-
-    Returns:
-        A `Server`.
-
-    Raises:
-        ValueError: If no server is for such a model, or it can't have these limits.
-    """
-    limits = [name for name in _limits(_server_class(model)) if name in description]
-    return server_for(model, **{name: description[name] for name in limits})
-
-
-def _limits(server):
-    return list(inspect.signature(server).parameters)[1:]
+    return _server_class(model)(model, **settings)
 
 
 def _server_class(model):

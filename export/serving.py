@@ -8,8 +8,6 @@ import re
 # API) gives the golden answers with models that 2.21 exported: the graphs have only ops that are years old.
 IMAGE = "tensorflow/serving:2.19.1"
 
-MAX_BATCH_SIZE = 32
-
 _MODELS = """\
 # Which models the server serves, and where it finds their versions (it serves the latest one).
 model_config_list {{
@@ -27,7 +25,8 @@ _BATCHING = """\
 # alike, so there are no allowed_batch_sizes to pad to; num_batch_threads is left at one for each core.
 # An answer does not depend on what else is in its batch. But all examples of a batch wait for the one with the most
 # steps and samples, and a request with a value out of range fails those it was joined with: check before sending.
-max_batch_size {{ value: {max_batch_size} }}
+# max_batch_size must be no more than the `max_batch` of any version that is served.
+max_batch_size {{ value: {max_batch} }}
 batch_timeout_micros {{ value: 2000 }}
 max_enqueued_batches {{ value: 100 }}
 """
@@ -62,19 +61,31 @@ def check_name(name):
     return name
 
 
-def serving_files(name="sudoku"):
+def check_batching(directory, max_batch):
+    """Raises a `ValueError` if the configuration that is there joins requests to larger batches than are accepted."""
+    path = pathlib.Path(directory) / "serving" / "batching.config"
+    found = re.search(r"^\s*max_batch_size\s*\{\s*value:\s*(\d+)", path.read_text() if path.is_file() else "", re.M)
+    if found and int(found[1]) > max_batch:
+        raise ValueError(
+            f"By '{path}' a server joins requests to batches of up to {found[1]} examples, more than `max_batch`, "
+            f"{max_batch}, which this version would refuse. Lower max_batch_size there, or raise --max-batch."
+        )
+
+
+def serving_files(name, max_batch):
     """The text of `models.config`, `batching.config` and `docker-compose.yml`, a dictionary by file name."""
-    values = {"name": check_name(name), "image": IMAGE, "max_batch_size": MAX_BATCH_SIZE}
+    values = {"name": check_name(name), "image": IMAGE, "max_batch": max_batch}
     templates = {"models.config": _MODELS, "batching.config": _BATCHING, "docker-compose.yml": _COMPOSE}
     return {file: template.format(**values) for file, template in templates.items()}
 
 
-def write_serving_files(directory, name="sudoku"):
+def write_serving_files(directory, name, max_batch):
     """Writes the files of `serving_files` to `directory/serving`, except those that are there: they may be edited.
 
     Args:
         directory: The directory of the versions.
         name: Name of the model for the server.
+        max_batch: The largest number of examples of a request.
 
     Returns:
         List of the paths that were written.
@@ -82,7 +93,7 @@ def write_serving_files(directory, name="sudoku"):
     folder = pathlib.Path(directory) / "serving"
     folder.mkdir(exist_ok=True)
     written = []
-    for file, text in serving_files(name).items():
+    for file, text in serving_files(name, max_batch).items():
         path = folder / file
         if path.exists():
             continue
@@ -144,7 +155,7 @@ def write_warmup(path, name, cases):
             if case.fault or case.has_scalars:
                 continue
             for number in (1, case.size):
-                request = predict_request(name, case.signature, case.first(number).inputs)
+                request = predict_request(name, case.signature, case.examples(number).inputs)
                 log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
                 writer.write(log.SerializeToString())
 

@@ -3,6 +3,8 @@
 import json
 import pathlib
 
+from export.declaration import Declaration
+
 EXTRA = "assets.extra"
 
 
@@ -51,3 +53,12 @@ def read_description(version):
         raise ValueError(f"'{path}' is missing: the model was not written by this exporter.") from None
     except ValueError as error:
         raise ValueError(f"'{path}' is not valid JSON: {error}.") from None
+
+
+def read_declaration(version):
+    """What a version takes and answers, an `export.declaration.Declaration`, of its `export.json`.
+
+    Raises:
+        ValueError: If the file is not there, is damaged, or does not say it.
+    """
+    return Declaration.from_json(read_description(version))

@@ -1,12 +1,10 @@
 """What the servers of all models of images have in common: images as numbers or as encoded bytes."""
 
-import inspect
-
 import numpy as np
 import tensorflow as tf
 
 from export.golden import Case
-from export.server import Server, not_empty
+from export.server import Server
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
@@ -18,87 +16,96 @@ class ImageServer(Server):
     - `image_bytes`, `(batch,)` string, for the signature `encoded`: JPEG or PNG files of images of just this size. Grey
       ones become grey in colour, transparency is dropped, and what a camera says of rotation is not looked at. Other
       sizes are refused, before they are decoded: whether to crop, to pad or to stretch is for a client to choose, as
-      it was for the training, and a small file may hold an image that fills the memory.
+      it was for the training, and a small file may hold an image that fills the memory. So are files of more bytes than
+      `max_bytes`, by default what such an image takes without compression, and 16 kB for what else a file may tell.
 
-    A subclass calls `make_functions`, and has `sample_numbers`, `keras_answer` and `description`.
+    A subclass has `default`, `other_answers`, `sample_numbers` and `keras_answer`.
 
     Args:
         model: An `ImageModel` on the TensorFlow backend. Layers with a mixed precision policy are changed to float32.
+        **settings: As the family has them.
 
     Raises:
-        ValueError: If Keras runs on another backend.
-        tf.errors.InvalidArgumentError: From a signature, if there is no image, or bytes are no such image.
+        ValueError: If Keras runs on another backend, or a setting is no such number.
+        tf.errors.InvalidArgumentError: From a signature, if there is no image, there are too many, or bytes are no such
+            image.
     """
 
-    def __init__(self, model):
-        super().__init__(model)
+    def __init__(self, model, **settings):
         self.image_size = tuple(model.image_size)
         self.noise_shape = tuple(model.noise_shape())
+        super().__init__(model, **settings)
 
-    def make_functions(self, default, **others):
-        """Sets `functions`: `serving_default` and `encoded`, which answer alike, and others.
+    def sizes(self):
+        height, width = self.image_size
+        return {"height": height, "width": width}
 
-        Args:
-            default: Function of images as `in_floats` gives them, to the outputs.
-            **others: By the name of a signature, a function of `image`, as it is in the request, and of numbers, whose
-                parameters have the names of the inputs. The numbers are int32, each a scalar or one for each image.
-        """
+    def features(self):
+        return {"oscillators"} if self.model.has_energy else set()
 
-        def serving_default(image):
-            return default(in_floats(image))
+    def defaults(self):
+        height, width = self.image_size
+        # With 16 bits for each of four channels.
+        return {"max_bytes": 8 * height * width + 16384}
 
-        def encoded(image_bytes):
-            return default(in_floats(self._decoded(image_bytes)))
+    def facts(self):
+        return {"image_size": list(self.image_size)}
 
-        image = tf.TensorSpec((None, *self.image_size, 3), tf.uint8, name="image")
-        specs = {"image": image, "image_bytes": tf.TensorSpec((None,), tf.string, name="image_bytes")}
-        functions = {"serving_default": serving_default, "encoded": encoded, **others}
-        self.functions = {}
-        for signature, function in functions.items():
-            names = inspect.signature(function).parameters
-            inputs = [specs.get(name, tf.TensorSpec(None, tf.int32, name=name)) for name in names]
-            self.functions[signature] = tf.function(function, input_signature=inputs, autograph=False)
+    def answers(self):
+        return {
+            "serving_default": lambda image: self.default(in_floats(image)),
+            "encoded": lambda image_bytes: self.default(in_floats(self._decoded(image_bytes))),
+            **self.other_answers(),
+        }
+
+    def default(self, image):
+        """The outputs for images as `in_floats` gives them."""
+        raise NotImplementedError
+
+    def other_answers(self):
+        """How the signatures besides `serving_default` and `encoded` are answered, as `answers` says it."""
+        return {}
 
     def _decoded(self, image_bytes):
-        image_bytes = not_empty(image_bytes, "`image_bytes` must hold at least one image. Its shape:")
         spec = tf.TensorSpec((*self.image_size, 3), tf.uint8)
-        return tf.map_fn(lambda file: _decoded(file, self.image_size), image_bytes, fn_output_signature=spec)
-
-    def sample_cases(self):
-        images, (height, width) = sample_images(*self.image_size), self.image_size
-        files = np.array([_jpeg(image) if index % 2 else _png(image) for index, image in enumerate(images)])
-        larger = _png(np.zeros((height + 1, width, 3), np.uint8))
-        cases = [Case("serving_default", {"image": images}), Case("encoded", {"image_bytes": files})]
-        cases.append(
-            Case("serving_default", {"image": images[:0]}, fault="batch that is empty", error="at least one image")
+        # One file after the other: what decoding one takes is not taken for several at once.
+        return tf.map_fn(
+            lambda file: _decoded(file, self.image_size), image_bytes, fn_output_signature=spec, parallel_iterations=1
         )
-        for fault, file, error in (
-            ("file of text", b"no image", "`image_bytes` must be JPEG or PNG files"),
-            ("file that is cut off", files[0][:-20], "PNG"),
-            ("file of another size", larger, f"must be images of {height} x {width} pixels"),
-        ):
-            cases.append(Case("encoded", {"image_bytes": np.array([file])}, fault=fault, error=error))
+
+    def good_cases(self):
+        images = sample_images(*self.image_size)
+        files = np.array([_jpeg(image) if index % 2 else _png(image) for index, image in enumerate(images)])
+        cases = [Case("serving_default", {"image": images}), Case("encoded", {"image_bytes": files})]
         for signature, numbers in self.sample_numbers().items():
-            each = {name: np.array(values, np.int32) for name, (values, _) in numbers.items()}
+            each = {name: np.array(values, np.int32) for name, values in numbers.items()}
+            for tensor in self.declaration.signatures[signature].inputs:
+                if tensor.limit:
+                    each[tensor.name] = np.minimum(each[tensor.name], tensor.highest)
             cases.append(Case(signature, {"image": images, **each}))
             cases.append(Case(signature, {"image": images, **{name: values[2] for name, values in each.items()}}))
-            limits = {name: limit for name, (_, limit) in numbers.items() if limit}
-            for name, limit in limits.items():
-                most = getattr(self, limit)
-                for wrong in (0, most + 1):
-                    inputs = {"image": images, **each, name: np.int32([1, 1, 1, 1, wrong])}
-                    error = f"`{name}` must be from 1 to {most}, the limit `{limit}`"
-                    cases.append(Case(signature, inputs, fault=f"{name} of {wrong}", error=error))
+        return cases
+
+    def sample_cases(self):
+        (height, width), cases = self.image_size, super().sample_cases()
+        file = _png(sample_images(height, width)[0])
+        larger = _png(np.zeros((height + 1, width, 3), np.uint8))
+        for fault, wrong, error in (
+            ("file of text", b"no image", "`image_bytes` must be JPEG or PNG files"),
+            ("file that is cut off", file[:-20], "PNG"),
+            ("file of another size", larger, f"must be images of {height} x {width} pixels"),
+        ):
+            cases.append(Case("encoded", {"image_bytes": np.array([wrong])}, fault=fault, error=error))
         return cases
 
     def sample_numbers(self):
         """The numbers that signatures take besides images, for golden cases.
 
         Returns:
-            Dictionary by the names of signatures, of dictionaries by the names of inputs, of pairs: five integers, one
-            for each sample image, and the name of the limit, or `None`.
+            Dictionary by the names of signatures, of dictionaries by the names of inputs, of five integers, one for
+            each sample image; those above a limit are lowered to it.
         """
-        raise NotImplementedError
+        return {}
 
     def keras_answers(self, case):
         # Eagerly, one image after the other, with numbers that are Python integers.
@@ -126,9 +133,6 @@ class ImageServer(Server):
         """
         raise NotImplementedError
 
-    def description(self):
-        return {"image_size": list(self.image_size)}
-
 
 def sample_images(height, width):
     """Five images of discs and rectangles on a background, no two alike, `(5, height, width, 3)` uint8."""
@@ -146,8 +150,8 @@ def sample_images(height, width):
 
 
 def in_floats(image):
-    """Images as models take them, float32 in [0, 1], of uint8 ones; and an error if there is none."""
-    return tf.cast(not_empty(image, "`image` must hold at least one image. Its shape:"), tf.float32) / 255
+    """Images as models take them, float32 in [0, 1], of uint8 ones."""
+    return tf.cast(image, tf.float32) / 255
 
 
 def _decoded(file, image_size):

@@ -6,13 +6,8 @@ import sys
 
 import numpy as np
 
-from export.serving import MAX_BATCH_SIZE
+from export.declaration import MAX_BATCH
 from training.datasets.sudoku import format_board, is_valid_board
-
-# How many boards are asked for at once. A server that batches rejects a request of more examples than its
-# max_batch_size ("Task size 64 is larger than maximum input batch size 32"), unless it was told to split large ones
-# (enable_large_batch_splitting, off by default). One of just as many fills a batch, and waits for no other.
-BOARDS_AT_ONCE = MAX_BATCH_SIZE
 
 
 def draw_answer(board, answer):
@@ -46,12 +41,15 @@ def draw_answer(board, answer):
     return "\n".join([*lines, ", ".join(facts)])
 
 
-def answers_in_parts(ask, inputs):
-    """Answers to any number of boards, asked for in parts of `BOARDS_AT_ONCE` at most.
+def answers_in_parts(ask, inputs, at_once=MAX_BATCH):
+    """Answers to any number of boards, asked for in parts.
 
     Args:
         ask: Function that gives the outputs for a part of the inputs: dictionaries from names to arrays, both.
         inputs: Dictionary from names to arrays with the boards as first axis, among them `board`.
+        at_once: How many boards are asked for at once. A server that batches rejects a request of more examples than
+            its max_batch_size ("Task size 64 is larger than maximum input batch size 32"), unless it was told to split
+            large ones (enable_large_batch_splitting, off by default), and so does a model by its `max_batch`.
 
     Returns:
         A list of dictionaries, one for each board, in their order.
@@ -60,8 +58,8 @@ def answers_in_parts(ask, inputs):
         ValueError: If an output is missing, has another shape, or holds what is no digit.
     """
     answers = []
-    for start in range(0, len(inputs["board"]), BOARDS_AT_ONCE):
-        part = {name: value[start : start + BOARDS_AT_ONCE] for name, value in inputs.items()}
+    for start in range(0, len(inputs["board"]), at_once):
+        part = {name: value[start : start + at_once] for name, value in inputs.items()}
         answers += _check_answers(ask(part), len(part["board"]), np.shape(part["board"])[-1])
     return answers
 

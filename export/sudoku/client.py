@@ -7,14 +7,10 @@ import urllib.request
 
 import numpy as np
 
+from export.families import SUDOKU
 from export.sudoku.boards import answers_in_parts
 
-SIGNATURES = {
-    "serving_default": ("board",),
-    "solve_steps": ("board", "num_steps"),
-    "vote": ("board", "num_steps", "num_samples", "seed"),
-}
-
+_INPUTS = {signature.name: [tensor.name for tensor in signature.inputs] for signature in SUDOKU.signatures}
 
 # A client takes 4 MB by itself; TensorFlow Serving sends and takes what a message can hold.
 _GRPC_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
@@ -25,7 +21,7 @@ def request_inputs(boards, signature, num_steps=None, num_samples=None, seed=0):
 
     Args:
         boards: `(number, S, S)` int32.
-        signature: One of `SIGNATURES`.
+        signature: One of those of `export.families.SUDOKU`.
         num_steps: Number of steps, for `solve_steps` and `vote`.
         num_samples: Number of samples, for `vote`.
         seed: Seed of a vote.
@@ -37,16 +33,16 @@ def request_inputs(boards, signature, num_steps=None, num_samples=None, seed=0):
         ValueError: If the signature is unknown, or a number that it needs is missing, is given and not used, or is too
             large.
     """
-    if signature not in SIGNATURES:
-        raise ValueError(f"Unknown signature '{signature}'. Known: {', '.join(SIGNATURES)}.")
+    if signature not in _INPUTS:
+        raise ValueError(f"Unknown signature '{signature}'. Known: {', '.join(_INPUTS)}.")
     given = {"num_steps": num_steps, "num_samples": num_samples}
     numbers = {"board": np.asarray(boards, np.int32)}
     for name in ("num_steps", "num_samples"):
-        if name in SIGNATURES[signature] and given[name] is None:
+        if name in _INPUTS[signature] and given[name] is None:
             raise ValueError(f"The signature '{signature}' needs `{name}`.")
-        if name not in SIGNATURES[signature] and given[name] is not None:
+        if name not in _INPUTS[signature] and given[name] is not None:
             raise ValueError(f"The signature '{signature}' doesn't take `{name}`.")
-    for name in SIGNATURES[signature][1:]:
+    for name in _INPUTS[signature][1:]:
         value = {**given, "seed": seed}[name]
         if not -(2**31) <= value < 2**31:
             raise ValueError(f"`{name}` must be an integer of 32 bits. Received {value}.")

@@ -5,13 +5,11 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from export.families import SUDOKU
 from export.golden import Case
 from export.oscillators import initial_noise, noise_for_each, same_noise, samples_at_once
-from export.server import Server, asserted, check_limits, not_empty
+from export.server import Server
 from training.sudoku.voting import answer, last_energy, sum_of_energies, vote
-
-MAX_STEPS = 1024
-MAX_SAMPLES = 4096
 
 
 def sample_boards(size):
@@ -30,25 +28,12 @@ def sample_boards(size):
 
 
 class SudokuServer(Server):
-    """The functions behind the signatures of an exported Sudoku model.
+    """The functions behind the signatures of an exported Sudoku model, which `export.families.SUDOKU` declares.
 
-    Every signature takes `board`, `(batch, S, S)` int32 with 0 for a blank cell, and answers with
-
-    - `solution`, `(batch, S, S)` int32: the given digits as they are, and the model's digits elsewhere;
-    - `probability`, `(batch, S, S)` float32: that of the digit in `solution`, 1 for a given one;
-    - `energy`, `(batch,)` float32: that of the state from which the last step starts.
-
-    | signature         | more inputs                                 | more outputs           |
-    | ----------------- | ------------------------------------------- | ---------------------- |
-    | `serving_default` |                                             |                        |
-    | `solve_steps`     | `num_steps` `(batch,)`                      |                        |
-    | `vote`            | `num_steps`, `num_samples`, `seed`          | `energy_sum`, `sample` |
-
-    The first two start from `initial_noise(0, 0)` for every board. `vote` runs `num_samples` initial oscillators for
-    each board, those of `initial_noise(seed, 0 … num_samples - 1)`, and answers with the one whose energies have the
-    lowest sum over the steps, `energy_sum`; its number is `sample`. Its three further inputs, int32, are scalars, or
-    have one integer for each board (behind a server that batches requests they must: it joins inputs along the first
-    axis).
+    The signatures `serving_default` and `solve_steps` start from `initial_noise(0, 0)` for every board. `vote` runs
+    `num_samples` initial oscillators for each board, those of `initial_noise(seed, 0 … num_samples - 1)`, and answers
+    with the one whose energies have the lowest sum over the steps. Its numbers are scalars or have one entry for each
+    board (behind a server that batches requests they must: it joins inputs along the first axis).
 
     An answer depends on the board and the numbers given with it only, not on what else is in the batch. An error does:
     one digit out of range fails the whole batch.
@@ -57,13 +42,12 @@ class SudokuServer(Server):
 
     Args:
         model: A `SudokuModel` on the TensorFlow backend. Layers with a mixed precision policy are changed to float32.
-        max_steps: Largest `num_steps` that is accepted, so that one request can't block a server.
-        max_samples: Largest `num_samples`.
+        **settings: `max_batch`, and with oscillators `max_steps` and `max_samples`: one request can't block a server.
 
     Raises:
         ValueError: If Keras runs on another backend, or a limit is not at least 1.
-        tf.errors.InvalidArgumentError: From a signature, if there is no board, or a digit or a number is out of
-            its range.
+        tf.errors.InvalidArgumentError: From a signature, if there is no board, there are too many, or a digit or a
+            number is out of its range.
 
     Example:
 
@@ -73,70 +57,41 @@ class SudokuServer(Server):
     TensorShape([1, 4, 4])
     """
 
-    kind = "sudoku"
+    family = SUDOKU
 
-    def __init__(self, model, max_steps=MAX_STEPS, max_samples=MAX_SAMPLES):
-        super().__init__(model)
-        check_limits(max_steps=max_steps, max_samples=max_samples)
-        self.max_steps, self.max_samples = max_steps, max_samples
-        self.board_size = model.board_size
-        self._run = model.run
-        self._shape = (model.board_size, model.board_size, model.channels)
+    def sizes(self):
+        return {"size": self.model.board_size}
 
-        board = tf.TensorSpec((None, model.board_size, model.board_size), tf.int32, name="board")
+    def features(self):
+        return {"oscillators"} if self.model.has_energy else set()
 
-        def numbers(shape, *names):
-            return [tf.TensorSpec(shape, tf.int32, name=name) for name in names]
+    def facts(self):
+        return {"board_size": self.model.board_size, "num_steps": self.model.num_steps}
 
-        specs = {"serving_default": (self._default, [board])}
-        if model.has_energy:
-            specs["solve_steps"] = (self._solve_steps, [board, *numbers((None,), "num_steps")])
-            specs["vote"] = (self._vote, [board, *numbers(None, "num_steps", "num_samples", "seed")])
-        else:
-            specs["serving_default"] = (self._plain, [board])
-        self.functions = {
-            name: tf.function(function, input_signature=spec, autograph=False)
-            for name, (function, spec) in specs.items()
-        }
+    def answers(self):
+        if not self.model.has_energy:
+            return {"serving_default": self._plain}
+        self._shape = (self.model.board_size, self.model.board_size, self.model.channels)
+        return {"serving_default": self._default, "solve_steps": self._solve_steps, "vote": self._vote}
 
-    def description(self):
-        return {
-            "board_size": self.board_size,
-            "num_steps": self.model.num_steps,
-            "max_steps": self.max_steps,
-            "max_samples": self.max_samples,
-        }
-
-    def sample_cases(self):
-        boards = sample_boards(self.board_size)
+    def good_cases(self):
+        boards = sample_boards(self.model.board_size)
 
         def numbers(*values):
             return np.array(values, np.int32)
 
         cases = [Case("serving_default", {"board": boards})]
         if self.model.has_energy:
-            most = max(1, min(16, self.model.num_steps))
+            most = max(1, min(16, self.model.num_steps, self.settings["max_steps"]))
+            # The first board has more samples than run in one go.
+            steps, samples = numbers(3, most, 1, 2, 4), numbers(10, 2, 3, 1, 4)
+            steps, samples = np.minimum(steps, most), np.minimum(samples, self.settings["max_samples"])
+            seeds = numbers(1, 0, -5, 2**31 - 1, 1)
             cases += [
-                Case("solve_steps", {"board": boards, "num_steps": numbers(most, 1, (most + 1) // 2, most, 2)}),
-                # The first board has more samples than run in one go.
-                Case(
-                    "vote",
-                    {
-                        "board": boards,
-                        "num_steps": numbers(3, most, 1, 2, 4),
-                        "num_samples": numbers(10, 2, 3, 1, 4),
-                        "seed": numbers(1, 0, -5, 2**31 - 1, 1),
-                    },
-                ),
-                Case(
-                    "vote",
-                    {"board": boards, "num_steps": numbers(3)[0], "num_samples": numbers(3)[0], "seed": numbers(7)[0]},
-                ),
+                Case("solve_steps", {"board": boards, "num_steps": numbers(most, 1, (most + 1) // 2, most, 1)}),
+                Case("vote", {"board": boards, "num_steps": steps, "num_samples": samples, "seed": seeds}),
+                Case("vote", {"board": boards, "num_steps": steps[0], "num_samples": samples[2], "seed": seeds[0]}),
             ]
-        wrong = np.full_like(boards[:1], 99)
-        cases.append(
-            Case("serving_default", {"board": wrong}, fault="digit out of range", error="must hold digits from 0")
-        )
         return cases
 
     def keras_answers(self, case):
@@ -161,42 +116,28 @@ class SudokuServer(Server):
         return {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
 
     def _plain(self, board):
-        board = self._checked(board)
-        return answer(board, self._run(board))
+        return answer(board, self.model.run(board))
 
     def _default(self, board):
-        board = self._checked(board)
-        logits, energies = self._run(board, noise=same_noise(board, self._shape), return_energy=True)
+        logits, energies = self.model.run(board, noise=same_noise(board, self._shape), return_energy=True)
         return {**answer(board, logits), "energy": energies[:, -1]}
 
     def _solve_steps(self, board, num_steps):
-        board = self._checked(board)
-        num_steps = self.number_for_each("num_steps", num_steps, board, "max_steps")
-        logits, energies = self._run(
+        logits, energies = self.model.run(
             board, noise=same_noise(board, self._shape), num_steps=num_steps, return_energy=True
         )
         return {**answer(board, logits), "energy": last_energy(energies, num_steps)}
 
     def _vote(self, board, num_steps, num_samples, seed):
-        board = self._checked(board)
-        num_steps = self.number_for_each("num_steps", num_steps, board, "max_steps")
-        num_samples = self.number_for_each("num_samples", num_samples, board, "max_samples")
-        seed = self.number_for_each("seed", seed, board)
-
         def run(row, sample):
             noise = noise_for_each(tf.gather(seed, row), sample, self._shape)
             steps = tf.gather(num_steps, row)
-            logits, energies = self._run(tf.gather(board, row), noise=noise, num_steps=steps, return_energy=True)
+            logits, energies = self.model.run(tf.gather(board, row), noise=noise, num_steps=steps, return_energy=True)
             return logits, last_energy(energies, steps), sum_of_energies(energies, steps)
 
         best = vote(board, num_samples, samples_at_once(tf.shape(board)[0], tf.reduce_max(num_samples)), run)
         best["energy_sum"] = best.pop("voted_by")
         return best
-
-    def _checked(self, board):
-        text = f"`board` must hold digits from 0 (blank) to {self.board_size}. It holds, lowest and highest:"
-        board = not_empty(board, "`board` must hold at least one board. Its shape:")
-        return asserted(board, 0, self.board_size, text)
 
 
 def _keras_answer(model, board, numbers, sample):

@@ -4,7 +4,7 @@ import numpy as np
 
 from export.sudoku.boards import answers_in_parts
 from export.sudoku.client import one_line, request_inputs
-from export.versions import latest_version, read_description
+from export.versions import latest_version, read_declaration, read_description
 
 
 def solve(directory, boards, num_steps=None, votes=None, seed=0):
@@ -30,7 +30,7 @@ def solve(directory, boards, num_steps=None, votes=None, seed=0):
     (9, 9)
     """
     version = latest_version(directory)
-    description = read_description(version)
+    description, declaration = read_description(version), read_declaration(version)
     boards = np.asarray(boards, np.int32)
     size = description.get("board_size")
     if size is None:
@@ -43,7 +43,7 @@ def solve(directory, boards, num_steps=None, votes=None, seed=0):
         signature, num_steps = "vote", description["num_steps"] if num_steps is None else num_steps
     else:
         signature = "serving_default" if num_steps is None else "solve_steps"
-    if signature not in description["signatures"]:
+    if signature not in declaration.signatures:
         raise ValueError(f"The model in '{version}' has no oscillators: it takes neither a number of steps nor votes.")
     inputs = request_inputs(boards, signature, num_steps, votes, seed)
 
@@ -56,6 +56,6 @@ def solve(directory, boards, num_steps=None, votes=None, seed=0):
         return {name: value.numpy() for name, value in outputs.items()}
 
     try:
-        return answers_in_parts(ask, inputs)
+        return answers_in_parts(ask, inputs, declaration.max_batch)
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(one_line(error)) from None

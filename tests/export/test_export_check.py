@@ -43,7 +43,7 @@ def test_check_fails_on_other_answers_than_the_golden_ones_and_than_another_mode
     fault = cases[-1]
     assert fault.fault
     # One that the model answers to, and one that it rejects with another message.
-    cases.append(dataclasses.replace(fault, inputs={"board": np.zeros((1, 4, 4), np.int32)}, fault="blank board"))
+    cases.append(dataclasses.replace(cases[0].examples(1), outputs={}, fault="one", error=fault.error))
     fault.error = "another message"
     save_cases(path, cases)
     keras.utils.set_random_seed(1)
@@ -55,11 +55,14 @@ def test_check_fails_on_other_answers_than_the_golden_ones_and_than_another_mode
         [line for line in failed if part in line] for part in ("golden", "Keras now", fault.error)
     )
     assert [line.split()[0] for line in golden] == ["serving_default", "solve_steps"]
-    assert "FAILED: 5 examples: solution differs in 1 of 80 values" in golden[0]
+    assert (
+        "FAILED: 7 examples: solution differs in 1 of 112 values; 32 examples: solution differs in 6 of 512"
+        in golden[0]
+    )
     assert "FAILED: 1 examples: energy differs" in golden[1]
     assert len(against) == 4
     assert len(rejected) == 1
-    assert any("FAILED: the model answered to a blank board" in line for line in failed)
+    assert any("FAILED: the model answered to a one" in line for line in failed)
     assert len(failed) == 2 + 4 + 1 + 1
     # Without a compiler the rest is checked, and the result says so.
     assert any(f"SKIPPED: no C compiler ({NO_COMPILER}) was found" in line for line in lines)

@@ -63,11 +63,12 @@ def test_signatures_answer_as_the_keras_model_does(models, name):
     assert answer["label"].dtype == np.int32
     alone = function(*[value[3:4] for value in inputs.values()])
     assert_same({key: value.numpy() for key, value in alone.items()}, {k: v[3:4] for k, v in answer.items()}, 1e-3)
-    assert len(faulty) == 2 * len(inputs)
+    # A batch of none and of too many, other numbers than images, and five values out of range of each input.
+    assert len(faulty) == 2 + len(inputs) - 1 + 5 * len(inputs)
     for case in faulty:
         with pytest.raises(tf.errors.InvalidArgumentError, match=case.error):
             function(*map(tf.constant, case.inputs.values()))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="must hold at least one example"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must hold from 1 to 32 examples"):
         function(*[value[:0] for value in inputs.values()])
 
 
@@ -86,7 +87,7 @@ def test_check_passes_in_python_and_through_the_c_api(exported_classifier, capsy
     text = capsys.readouterr().out
     assert "All checks passed." in text
     assert "SKIPPED" not in text
-    for what in ("serving_default", "image out of range", "cue that is NaN"):
+    for what in ("serving_default", "image above 1", "cue that is NaN"):
         assert sum(line.startswith(f"{what}  ") for line in text.splitlines()) == 2
 
 
@@ -94,8 +95,9 @@ def test_a_version_describes_itself_and_warms_up(exported_classifier):
     extra = exported_classifier / "1" / "assets.extra"
     description = json.loads((extra / "export.json").read_text())
     assert description["kind"] == description["name"] == "classifier"
-    assert description["inputs"] == {"image": [3, 3], "cue": [3, 3]}
-    assert description["classes"] == 3
+    signature = description["signatures"]["serving_default"]
+    assert {name: tensor["shape"] for name, tensor in signature["inputs"].items()} == {"image": [3, 3], "cue": [3, 3]}
+    assert signature["outputs"]["scores"]["shape"] == [3]
     assert 'name: "classifier"' in (exported_classifier / "serving" / "models.config").read_text()
     requests = read_warmup(extra / "tf_serving_warmup_requests")
     assert [tf.make_ndarray(request.inputs["cue"]).shape for request in requests] == [(1, 3, 3), (5, 3, 3)]

@@ -96,7 +96,7 @@ def test_signatures_answer_as_the_keras_model_does(servers, ask, name, signature
         assert list(answer) == outputs
         assert [str(value.dtype) for value in answer.values()] == ["float32", "int32"]
         assert differences(answer, server.keras_answers(case))[1] == []
-        alone = ask(name, case.signature, **case.first(1).inputs)
+        alone = ask(name, case.signature, **case.examples(1).inputs)
         assert differences(alone, rows(answer, slice(1)))[1] == []
     # Each signature has golden answers, and faults.
     assert checked == {(signature, fault) for signature in signatures for fault in (False, True)}
@@ -123,7 +123,8 @@ def test_files_are_read_as_images(ask, images):
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        (b"", "must be JPEG or PNG files"),
+        (b"", r"must be of 1 to 17920 bytes each, the limit `max_bytes`.*\[0 "),
+        (b"\x89PNG\r\n\x1a\n" + 17913 * b"\0", r"must be of 1 to 17920 bytes each, the limit `max_bytes`.* 17921\]"),
         (b"\x89PNG\r\n\x1a", "must be JPEG or PNG files"),
         (b"GIF89a\x10\x00\x0c\x00", r"must be JPEG or PNG files.*\[71 73 70 56 57 97 16 0\]"),
         # What would need 14 GB, in a few bytes.
@@ -142,8 +143,8 @@ def test_other_files_are_refused_before_they_are_decoded(ask, images, file, mess
 def test_an_empty_batch_is_an_error(ask, servers, name):
     for case in servers[name].sample_cases():
         if not case.fault and not case.has_scalars:
-            with pytest.raises(tf.errors.InvalidArgumentError, match="must hold at least one image"):
-                ask(name, case.signature, **case.first(0).inputs)
+            with pytest.raises(tf.errors.InvalidArgumentError, match="must hold from 1 to 32 examples"):
+                ask(name, case.signature, **case.examples(0).inputs)
 
 
 def test_objects_are_clusters_of_features(models, ask, images):
@@ -184,7 +185,7 @@ def test_members_of_an_ensemble_are_averaged(models, ask, images):
     assert abs(default["probabilities"][1] - answer["probabilities"][1]).max() > 1e-4
     # As many as was said at the export.
     server = server_for(models["classifier"], members=2)
-    assert server.description()["members"] == 2
+    assert server.description()["settings"]["members"] == 2
     more = server.functions["serving_default"](images[1:2])["probabilities"]
     np.testing.assert_allclose(more, answer["probabilities"][1:2], atol=1e-5)
 
@@ -233,9 +234,16 @@ def test_a_version_describes_itself_and_warms_up(exported, images):
     extra = exported / "1" / "assets.extra"
     description = json.loads((extra / "export.json").read_text())
     assert description["kind"] == description["name"] == "objects"
-    wanted = {"clusters": 3, "max_clusters": 6, "kmeans_steps": 2, "num_steps": 2, "max_steps": 9}
-    assert {name: description[name] for name in wanted} == wanted
-    assert (description["image_size"], description["feature_map"]) == ([12, 16], [3, 4, 16])
+    assert description["settings"] == {
+        "max_batch": 32,
+        "max_bytes": 8 * 12 * 16 + 16384,
+        "clusters": 3,
+        "max_clusters": 6,
+        "kmeans_steps": 2,
+        "max_steps": 9,
+    }
+    assert (description["image_size"], description["num_steps"]) == ([12, 16], 2)
+    assert description["signatures"]["find_objects"]["outputs"]["features"]["shape"] == [3, 4, 16]
     requests = read_warmup(extra / "tf_serving_warmup_requests")
     assert [request.model_spec.signature_name for request in requests[::2]] == [
         "serving_default",
@@ -253,7 +261,7 @@ def test_limits_that_do_not_fit(models, exported, tmp_path, capsys):
         ("objects", {"kmeans_steps": 0}, "`kmeans_steps` must be an integer of at least 1"),
         ("objects", {"members": 2}, "A served objects model has no limit `members`"),
         ("classifier", {"members": 3, "max_samples": 2}, "`members` must be at most `max_samples`, 2. Received 3"),
-        ("classifier, no oscillators", {"members": 2}, "without oscillators has one answer"),
+        ("classifier, no oscillators", {"members": 2}, "A served image_classifier model has no limit `members`"),
     ):
         with pytest.raises(ValueError, match=message):
             export_model(models[name], tmp_path / "served", **limits)

@@ -92,10 +92,11 @@ def test_each_example_has_its_own_strengths(memories):
     # Auto-association stays, hetero-association goes three steps on, and without both there is nothing.
     assert answer["pattern"].numpy().tolist()[:2] == [4, 7]
     np.testing.assert_allclose(answer["state"][2], -patterns().mean(0), atol=1e-6)
-    for number, message in (((2,), "`a` must have as many entries"), ((0,), "`a` must have as many entries")):
+    message = "`a` must have one entry for each example of `state`"
+    for number in (2, 0):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             server.functions["recall"](state, tf.zeros(number), tf.zeros(3))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="must hold at least one example"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must hold from 1 to 32 examples, the limit `max_batch`"):
         server.functions["serving_default"](state[:0])
 
 
@@ -112,9 +113,9 @@ def test_the_automaton_answers_as_the_layer_does(automaton):
         answer = {key: value.numpy() for key, value in function(**inputs).items()}
         answer["name"] = answer["name"].astype("S")
         assert differences(answer, server.keras_answers(case))[1] == []
-    with pytest.raises(tf.errors.InvalidArgumentError, match="`label` must have as many entries"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`label` must have one entry for each example"):
         server.functions["serving_default"](server.functions["start"](tf.constant([0, 1]))["state"], tf.constant([0]))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="must hold at least one example"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must hold from 1 to 32 examples, the limit `max_batch`"):
         server.functions["start"](tf.zeros(0, tf.int32))
 
 
@@ -155,7 +156,7 @@ def test_check_passes_in_python_and_through_the_c_api(exported_recall, capsys):
     text = capsys.readouterr().out
     assert "All checks passed." in text
     assert "SKIPPED" not in text
-    for what in ("recall", "state that is nan", "h that is inf"):
+    for what in ("recall", "state that is NaN", "h that is infinite"):
         assert sum(line.startswith(f"{what}  ") for line in text.splitlines()) >= 2
 
 
@@ -163,8 +164,8 @@ def test_versions_describe_themselves_and_warm_up(exported_recall, exported_auto
     extra = exported_recall / "1" / "assets.extra"
     description = json.loads((extra / "export.json").read_text())
     assert description["kind"] == description["name"] == "recall"
-    assert [description[name] for name in ("patterns", "neurons", "num_steps")] == [12, 40, 40]
-    assert description["strengths"] == ["a", "h"]
+    assert [description[name] for name in ("patterns", "num_steps")] == [12, 40]
+    assert list(description["signatures"]["recall"]["inputs"]) == ["state", "a", "h"]
     requests = read_warmup(extra / "tf_serving_warmup_requests")
     assert [request.model_spec.signature_name for request in requests] == ["serving_default"] * 2 + ["recall"] * 2
     assert tf.make_ndarray(requests[3].inputs["h"]).tolist() == [0, 0.25, 0.5, 0.75, 1]

@@ -11,7 +11,7 @@ from export_helpers import assert_answers
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from export.__main__ import main
-from export.serving import MAX_BATCH_SIZE
+from export.declaration import MAX_BATCH
 from export.sudoku.client import one_line, request_inputs, solve_by_grpc, solve_by_rest
 
 
@@ -128,7 +128,7 @@ def test_thousands_of_boards_come_back_in_their_order(rest, grpc_server):
         [len(body["inputs"]["board"]) for _, body in rest.requests],
         [request.inputs["board"].tensor_shape.dim[0].size for request in grpc_server.requests],
     ]
-    assert sizes == [[MAX_BATCH_SIZE] * 218 + [24]] * 2
+    assert sizes == [[MAX_BATCH] * 218 + [24]] * 2
 
 
 def test_a_part_with_too_few_answers_is_noticed(rest):

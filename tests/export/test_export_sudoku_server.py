@@ -112,13 +112,13 @@ def test_more_samples_never_raise_the_energy(served, boards):
 @pytest.mark.parametrize(
     ("signature", "changes", "message"),
     [
-        ("serving_default", {"digit": 5}, "`board` must hold digits from 0 \\(blank\\) to 4"),
-        ("serving_default", {"digit": -1}, "`board` must hold digits from 0 \\(blank\\) to 4"),
+        ("serving_default", {"digit": 5}, "`board` must be from 0 to 4"),
+        ("serving_default", {"digit": -1}, "`board` must be from 0 to 4"),
         ("solve_steps", {"num_steps": [1, 0, 1, 1, 1]}, "`num_steps` must be from 1 to 1024"),
         ("vote", {"num_steps": 1025}, "`num_steps` must be from 1 to 1024"),
         ("vote", {"num_samples": 0}, "`num_samples` must be from 1 to 4096"),
         ("vote", {"num_samples": 5000}, "`num_samples` must be from 1 to 4096"),
-        ("vote", {"seed": [1, 2, 3]}, "shape"),
+        ("vote", {"seed": [1, 2, 3]}, "`seed` must have one entry for each example of `board`, or be a scalar"),
     ],
 )
 def test_wrong_numbers_are_errors_that_name_the_range(served, boards, signature, changes, message):
@@ -132,7 +132,7 @@ def test_wrong_numbers_are_errors_that_name_the_range(served, boards, signature,
 @pytest.mark.parametrize("signature", NUMBERS)
 def test_an_empty_batch_is_an_error(served, signature):
     numbers = {name: np.zeros(0, np.int32) for name in NUMBERS[signature]}
-    with pytest.raises(tf.errors.InvalidArgumentError, match="must hold at least one board"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must hold from 1 to 32 examples"):
         served(signature, board=np.zeros((0, 4, 4)), **numbers)
 
 
@@ -162,7 +162,7 @@ def test_a_model_without_energy_has_the_default_signature_alone(boards):
     assert set(server.signatures()) == {"serving_default"}
     answer = server.functions["serving_default"](tf.constant(boards))
     assert set(answer) == {"solution", "probability"}
-    case, _ = server.sample_cases()
+    case = server.sample_cases()[0]
     assert_same({name: value.numpy() for name, value in answer.items()}, server.keras_answers(case))
 
 

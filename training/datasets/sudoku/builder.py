@@ -97,7 +97,7 @@ class Sudoku(tfds.core.GeneratorBasedBuilder):
     | `4x4`         | 10,000 train, 1,000 test | 4 to 10, each equally often                                 |
     | `9x9`         | 9,000 train, 1,000 test  | 31 to 42, each equally often                                |
     | `9x9_hard`    | 1,000 test               | 21 to 28, on average 24.4                                   |
-    | `9x9_mixed`   | 20,000 train, 1,000 test | 18 to 42: easy and hard ones, with few givens and with many |
+    | `9x9_mixed`   | 10,000 train, 1,000 test | 18 to 42: easy and hard ones, with few givens and with many |
     | `9x9_extreme` | 1,000 test               | as `9x9_hard`, and many guesses for a search                |
 
     In `9x9_hard` every given is needed: without any one of them, the puzzle has several solutions. These puzzles are
@@ -148,13 +148,13 @@ class Sudoku(tfds.core.GeneratorBasedBuilder):
             kind=Mixture(
                 (
                     Climbing((0, 0), extra=(0, 18)),
-                    Climbing((0, 600)),
-                    Climbing((0, 600), extra=(0, 6)),
-                    Climbing((0, 600), fewer_givens=True),
-                    Climbing((0, 600), fewer_givens=True, extra=(0, 17)),
+                    Climbing((0, 300)),
+                    Climbing((0, 300), extra=(0, 6)),
+                    Climbing((0, 300), fewer_givens=True),
+                    Climbing((0, 300), fewer_givens=True, extra=(0, 17)),
                 )
             ),
-            examples={"train": 20_000, "test": 1_000},
+            examples={"train": 10_000, "test": 1_000},
         ),
         SudokuConfig(
             name="9x9_extreme",

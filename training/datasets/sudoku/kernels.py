@@ -278,7 +278,20 @@ def canonical(puzzle, solution, box, orders, canonical_puzzle, canonical_solutio
             for order in orders:
                 for j in range(size):
                     label[grid[top, order[j]]] = j + 1
-                _sort_rows(grid, label, order[0], top, box, rows)
+                # The second row tells nearly always that this one is not the first.
+                second, least = -1, size + 1
+                for i in range(top // box * box, top // box * box + box):
+                    if i != top and label[grid[i, order[0]]] < least:
+                        second, least = i, label[grid[i, order[0]]]
+                worse = False
+                for j in range(size):
+                    digit, old = label[grid[second, order[j]]], canonical_solution[size + j]
+                    if digit != old:
+                        worse = digit > old
+                        break
+                if worse:
+                    continue
+                _sort_rows(grid, label, order[0], box, rows)
                 # -1 while it is equal to the best one so far, 1 once it is less.
                 less = 0
                 for i in range(size):
@@ -308,8 +321,8 @@ def canonical(puzzle, solution, box, orders, canonical_puzzle, canonical_solutio
 
 
 @_jit
-def _sort_rows(grid, label, first_column, top, box, rows):
-    """The order of the rows that makes the first column least, with a given one on top and bands kept together."""
+def _sort_rows(grid, label, first_column, box, rows):
+    """The order of the rows that makes the first column least, with bands kept together."""
     size = box * box
     first = np.empty(box, np.int64)
     for band in range(box):
