@@ -35,10 +35,9 @@ def lines(program, topology):
     """
     memory, step = program["memory"], program["step"]
     most = "" if all(loop["exact"] for loop in program["loops"]) else " at the most"
-    yield f"operations     {_number(step['operations'])} a step{most}; {_number(program['operations'])} with loops once"
-    yield (
-        f"bytes moved    {_number(step['bytes_moved'])}B a step{most}; {_number(program['bytes_moved'])}B with loops once"
-    )
+    for name, text, unit in (("operations", "operations ", ""), ("bytes_moved", "bytes moved", "B")):
+        once = f"{_number(program[name])}{unit} with loops once"
+        yield f"{text}    {_number(step[name])}{unit} a step{most}; {once}"
     for loop in program["loops"]:
         runs = "as often as the data asks for, counted once" if loop["runs"] is None else f"{loop['runs']} times"
         at_most = "" if loop["exact"] or loop["runs"] is None else "at the most "
