@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from training.compilation.hlo import Program, place
+from training.compilation.stablehlo import largest
 
 
 class Compiler:
@@ -48,7 +49,7 @@ class Compiler:
             except ir.MLIRError as error:
                 raise ValueError(f"A TPU refuses the step: {_one_line(error)}") from error
             devices = xla_client.DeviceList(tuple(self.devices))
-            return self.describe(lambda: self.devices[0].client.compile(module, devices, options))
+            return self.describe(lambda: self.devices[0].client.compile(module, devices, options), text)
 
     def lowered(self, program):
         """Compiles a program of all chips.
@@ -62,13 +63,15 @@ class Compiler:
         Raises:
             ValueError: If the compiler refuses the program; it says why.
         """
-        return self.describe(lambda: program.compile().runtime_executable())
+        text = program.as_text(debug_info=True)
+        return self.describe(lambda: program.compile().runtime_executable(), text)
 
-    def describe(self, compile_program):
+    def describe(self, compile_program, text):
         """Compiles, and reads what came out.
 
         Args:
             compile_program: Function without arguments that returns an executable of the runtime.
+            text: The program in StableHLO, with locations.
 
         Returns:
             Dictionary, everything for one chip: `operations` and `bytes_moved` as the compiler counts them, with the
@@ -83,7 +86,7 @@ class Compiler:
             executable = compile_program()
         except Exception as error:
             # The runtime's error, of another class in each version of JAX.
-            raise ValueError(refusal(str(error))) from error
+            raise ValueError(refusal(str(error), text)) from error
         seconds = time.perf_counter() - started
         cost = executable.cost_analysis()
         cost = cost[0] if isinstance(cost, list) else cost
@@ -112,18 +115,21 @@ class Compiler:
         }
 
 
-def refusal(message):
+def refusal(message, text):
     """The compiler's error in one line: what does not fit, and which part of the model is largest.
 
     Args:
         message: The error's text, of many lines.
+        text: The program in StableHLO.
     """
-    over = re.search(r"Used ([\d.]+\w) of ([\d.]+\w) hbm", message)
+    over = re.search(r"\(([\d.]+\w)\) exceeds available HBM \(([\d.]+\w)\)|Used ([\d.]+\w) of ([\d.]+\w) hbm", message)
     if over:
-        # The allocations are sorted by size, and say of which operation they are.
-        largest = re.search(r"Size: ([\d.]+\w)\s+Operator: op_name=\"([^\"]*)\"", message)
-        at = f" The largest array, {largest[1]}, is of '{place(largest[2])}'." if largest else ""
-        return f"The step does not fit into the chip's memory: it needs {over[1]} of {over[2]}.{at}"
+        needed, there = [part for part in over.groups() if part]
+        size, operation, at = largest(text)
+        return (
+            f"The step does not fit into the memory of a chip: it needs {needed}iB of {there}iB. Its largest array, "
+            f"{size / 2**30:.1f} GiB before it is laid out, is of {operation} at '{at}'."
+        )
     name = re.search(r"op_name=\"([^\"]*)\"", message)
     at = f" At '{place(name[1])}'." if name else ""
     return f"A TPU refuses the step: {_one_line(message)}{at}"

@@ -53,9 +53,7 @@ def lines(program, topology):
         yield "collectives    none"
     times = program["bound"]["seconds"]
     yield f"bound          {program['bound']['bound']}, {1e3 * max(times.values()):.3g} ms a step at the least"
-    yield "  of it        " + ", ".join(
-        f"{name} {100 * part:.2g} %" for name, part in program["bound"]["share"].items()
-    )
+    yield "  of it        " + ", ".join(f"{name} {_percent(part)}" for name, part in program["bound"]["share"].items())
     yield f"compiled in    {program['compile_seconds']:.1f} s"
 
 

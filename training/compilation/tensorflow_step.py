@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from training.compilation.batches import batch_of
 from training.compilation.replica import ReplicaStrategy
+from training.compilation.stablehlo import check
 from training.update import Update
 
 
@@ -36,35 +37,8 @@ def lower(experiment, chips):
         raise ValueError(_refusal(str(error))) from error
     # What TensorFlow keeps results apart by is no part of StableHLO; a barrier does the same.
     text = text.replace(" = mhlo.copy ", " = stablehlo.optimization_barrier ")
-    check_program(text)
+    check(text)
     return text
-
-
-def check_program(text):
-    """Raises a `ValueError` for a program in StableHLO in which a shape depends on the data, or of another dialect."""
-    for line in text.splitlines():
-        other = re.search(r"= \"?(mhlo\.\w+|chlo\.\w+)", line)
-        dynamic = re.search(r"tensor<(?:\d+x)*\?", line) or "stablehlo.set_dimension_size" in line
-        if dynamic or other:
-            operation = re.search(r"= \"?([\w.]+)", line)
-            operation = operation[1] if operation else "an argument"
-            what = (
-                f"'{operation}' has a shape that depends on the data" if dynamic else f"'{other[1]}' is unknown to it"
-            )
-            raise ValueError(f"A TPU refuses the step: '{operation}' {what}, at {_location(text, line)}.")
-
-
-def _location(text, line):
-    """The name that TensorFlow gave to a line's operation."""
-    names = dict(re.findall(r"^(#loc\d*) = loc\((.*)\)$", text, re.MULTILINE))
-    found = re.search(r"loc\((.*)\)\s*$", line)
-    seen = found[1] if found else ""
-    for _ in range(8):
-        name = re.search(r'"([^"]*)"(?!:\d)', seen)
-        if name:
-            return f"'{name[1]}'"
-        seen = " ".join(names.get(reference, "") for reference in re.findall(r"#loc\d*", seen))
-    return "an unknown place"
 
 
 def _refusal(message):
