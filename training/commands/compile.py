@@ -20,16 +20,21 @@ def prepare(options):
     topology = Slice.parse(options.topology)
     from training.compilation.presets import step_of
     from training.compilation.report import bound, lines
-    from training.compilation.run import BACKENDS, compile_step
+    from training.compilation.run import compile_step
 
     settings = [*options.set, *([f"hopfield={options.hopfield}"] if options.hopfield else [])]
     # What is wrong with the options shows at once.
-    step_of(options.preset, settings, options.data_dir, topology.chips)
-    backends = BACKENDS if options.backend == "all" else (options.backend,)
+    split = options.split
+    if split < 1 or topology.chips % split:
+        raise ValueError(f"--split must be a divisor of the number of chips, {topology.chips}. Received {split}.")
+    step = step_of(options.preset, settings, options.data_dir, topology.chips // split)
+    backends = [one for one in step.backends if options.backend in ("all", one) and (one == "jax" or split == 1)]
+    if not backends:
+        raise ValueError("Channels and patterns are split over chips by Keras on JAX alone: --backend jax.")
     programs = {}
     for backend in backends:
         try:
-            program = compile_step(options.preset, topology, settings, options.data_dir, backend)
+            program = compile_step(options.preset, topology, settings, options.data_dir, backend, split)
             programs[backend] = {**program, "bound": bound(program, topology)}
         except ValueError as error:
             # The loop is TensorFlow's: that a step runs on JAX too is not asked for.
@@ -41,6 +46,7 @@ def prepare(options):
         "preset": options.preset,
         "settings": settings,
         "topology": str(topology),
+        "split": split,
         "chips": topology.chips,
         "chip": {
             "name": chip.name,
@@ -91,6 +97,9 @@ def add_command(commands, data):
         choices=("all", "tensorflow", "jax"),
         default="all",
         help="tensorflow: what each chip runs in training; jax: one program for all chips (default: %(default)s)",
+    )
+    command.add_argument(
+        "--split", type=int, default=1, metavar="N", help="chips that share the channels of a model (default: 1)"
     )
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(prepare=prepare)

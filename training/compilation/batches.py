@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def batch_of(experiment):
-    """The shapes of a whole batch, as the loop divides it.
+    """The shapes of a whole batch, as the loop divides it. Needs Keras on TensorFlow, which makes the batches.
 
     Args:
         experiment: An `Experiment`.
@@ -27,3 +27,13 @@ def batch_of(experiment):
                 f"A TPU needs shapes that are known before, and '{name}' of a batch is of the shape {spec.shape}."
             )
     return examples, shared
+
+
+def written(batch):
+    """A batch as JSON has it: `[examples, shared]`, dictionaries of shapes and dtypes."""
+    return [{name: [spec.shape.as_list(), spec.dtype.name] for name, spec in part.items()} for part in batch]
+
+
+def read(batch):
+    """The inverse of `written`."""
+    return [{name: tf.TensorSpec(*spec) for name, spec in part.items()} for part in batch]

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from keras import ops
+from keras.distribution import DeviceMesh
 
-from training.compilation.batches import batch_of
+from keras_kuramoto.layouts import split_channels
 
 
 class JaxUpdate:
@@ -88,38 +89,71 @@ class JaxUpdate:
         return next(index for index, one in enumerate(variables) if one is variable)
 
 
-def lower(experiment, devices):
+def lower(experiment, batch, devices, groups):
     """The program of one update on all chips.
 
     Args:
         experiment: An `Experiment`.
+        batch: `(examples, shared)`, dictionaries of `tf.TensorSpec`.
         devices: The chips, as JAX has them.
+        groups: Number of groups that they are in. Groups share the batch, and the chips of a group the channels of the
+            model.
 
     Returns:
         A `jax.stages.Lowered`.
 
     Raises:
-        ValueError: If the step does not run on JAX; it says what, and where.
+        ValueError: If the step does not run on JAX, or the model's channels can't be split; it says what, and where.
     """
     update = JaxUpdate(experiment)
-    mesh = Mesh(np.array(devices), ("batch",))
-    everywhere, divided = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("batch",)))
+    mesh = Mesh(np.array(devices).reshape(groups, -1), ("batch", "channels"))
+    whole, divided = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ("batch",)))
 
     def described(values, sharding):
         return jax.tree.map(
             lambda value: jax.ShapeDtypeStruct(value.shape, _dtype(value.dtype), sharding=sharding), values
         )
 
-    examples, shared = batch_of(experiment)
+    def state():
+        shardings = _shardings(update, mesh)
+        return {name: list(map(described, values, shardings[name])) for name, values in update.state.items()}
+
+    examples, shared = batch
     step = jax.jit(update, donate_argnums=0)
     try:
-        return step.lower(
-            described(update.state, everywhere), described(examples, divided), described(shared, everywhere)
-        )
+        return step.lower(state(), described(examples, divided), described(shared, whole))
     except Exception as error:
         # JAX has many errors for what it can't trace, and a function of TensorFlow has its own for JAX's arrays.
         message = " ".join(str(error).split(".\n")[0].split())
         raise ValueError(f"The step does not run on JAX: {message[:300]}, at {_place(error)}.") from error
+
+
+def _shardings(update, mesh):
+    """How each array of the state of an update is split, as `split_channels` has it for the weights."""
+    groups, parts = mesh.devices.shape
+    axes = {}
+    if parts > 1:
+        names = [f"cpu:{index}" for index in range(groups * parts)]
+        layout = split_channels(update.model, DeviceMesh((groups, parts), mesh.axis_names, names), "channels")
+        for weight in update.model.weights:
+            if found := layout[weight.path]:
+                axes[weight.path] = found.axes
+    # The optimizer's are named after the weights that they belong to.
+    own = {path.replace("/", "_"): split for path, split in axes.items()}
+    for variable in update.optimizer.variables:
+        for name, split in own.items():
+            if name in variable.path and len(variable.shape) == len(split):
+                axes[variable.path] = split
+    variables = {
+        "trained": update.model.trainable_variables,
+        "other": update.model.non_trainable_variables,
+        "optimizer": update.optimizer.variables,
+        "average": update.model.weights,
+    }
+    return {
+        name: [NamedSharding(mesh, PartitionSpec(*axes.get(variable.path, ()))) for variable in group]
+        for name, group in variables.items()
+    }
 
 
 def _place(error):

@@ -1,7 +1,9 @@
 """The steps that can be compiled, by the name of a preset."""
 
+import contextlib
 import dataclasses
 
+from training.compilation.memory_steps import STEPS
 from training.experiments import of_preset
 from training.options import with_settings
 
@@ -18,11 +20,14 @@ class ExperimentStep:
         chips: Number of chips, which share a batch.
 
     Attributes:
+        backends: Those that it can be compiled on.
         sizes: Dictionary: `batch_size`, and `batch_of_a_chip`, its share.
 
     Raises:
         ValueError: If the preset or an option is unknown, or the batch can't be divided.
     """
+
+    backends = ("tensorflow", "jax")
 
     def __init__(self, preset, settings, data_dir, chips):
         self._experiment, options = of_preset(preset)
@@ -38,33 +43,50 @@ class ExperimentStep:
         self._data_dir = data_dir
         self.sizes = {"batch_size": options.batch_size, "batch_of_a_chip": options.batch_size // chips}
 
+    def batch(self):
+        """The shapes of a batch, as JSON has them."""
+        from training.compilation.batches import batch_of, written
+
+        with self._described() as experiment:
+            return written(batch_of(experiment))
+
     def tensorflow(self, chips):
         """The program of one chip as TensorFlow traces it: StableHLO as text."""
         from training.compilation.tensorflow_step import lower
 
-        return self._lower(lower, chips)
+        with self._described() as experiment:
+            return lower(experiment, chips)
 
-    def jax(self, devices):
-        """The program of all chips on JAX: a `jax.stages.Lowered`."""
+    def jax(self, batch, devices, groups):
+        """The program of all chips on JAX, for a batch as `batch` describes it: a `jax.stages.Lowered`.
+
+        Args:
+            batch: The batch.
+            devices: The chips.
+            groups: Number of groups of chips that share the batch; those of a group share the channels of the model.
+        """
+        from training.compilation.batches import read
         from training.compilation.jax_step import lower
 
-        return self._lower(lower, devices)
+        with self._described() as experiment:
+            return lower(experiment, read(batch), devices, groups)
 
-    def _lower(self, lower, chips):
+    @contextlib.contextmanager
+    def _described(self):
         from training.datasets.records import described
 
         with described(self._options.batch_size):
-            return lower(self._experiment(self._options, self._data_dir), chips)
+            yield self._experiment(self._options, self._data_dir)
 
 
 def step_of(preset, settings, data_dir, chips):
     """The step of a preset.
 
     Args:
-        preset: Its name.
+        preset: Its name: of an experiment's, or one of `memory_steps.STEPS`.
         settings: Strings `name=value` that change its options.
         data_dir: Where TensorFlow Datasets keeps its data.
-        chips: Number of chips.
+        chips: Number of chips, or of groups of chips, which share a batch.
 
     Returns:
         An object like `ExperimentStep`.
@@ -72,4 +94,7 @@ def step_of(preset, settings, data_dir, chips):
     Raises:
         ValueError: As from `ExperimentStep`.
     """
+    if preset in STEPS:
+        step, options = STEPS[preset]
+        return step(with_settings(options, settings), chips)
     return ExperimentStep(preset, settings, data_dir, chips)

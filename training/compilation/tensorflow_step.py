@@ -29,10 +29,21 @@ def lower(experiment, chips):
         name: tf.TensorSpec((spec.shape[0] // chips, *spec.shape[1:]), spec.dtype) for name, spec in examples.items()
     }
     batch = (share, shared)
-    # The program is made for a list of tensors.
-    function = tf.function(lambda *values: update(tf.nest.pack_sequence_as(batch, values)), jit_compile=True)
+    return trace(lambda *values: update(tf.nest.pack_sequence_as(batch, values)), tf.nest.flatten(batch))
+
+
+def trace(function, specs):
+    """The program of a function of tensors, in StableHLO as text.
+
+    Args:
+        function: Function of tensors.
+        specs: A `tf.TensorSpec` for each.
+
+    Raises:
+        ValueError: If there is something in it that no TPU runs; it says what, and where.
+    """
     try:
-        text = function.experimental_get_compiler_ir(*tf.nest.flatten(batch))(stage="stablehlo")
+        text = tf.function(function, jit_compile=True).experimental_get_compiler_ir(*specs)(stage="stablehlo")
     except ValueError as error:
         raise ValueError(_refusal(str(error))) from error
     # What TensorFlow keeps results apart by is no part of StableHLO; a barrier does the same.
@@ -53,5 +64,5 @@ def _refusal(message):
             "strings belong into the input, `Experiment.batch`."
         )
     first = re.sub(r"\{\{node [^}]+\}\}", "", message.replace("Failed getting HLO text: ", ""))
-    first = " ".join(first.strip("' ").split())
+    first = " ".join(first.split("[[")[0].split("tf2xla conversion failed")[0].strip("' ").split())
     return f"A TPU refuses the step: {first[:300]}{place}."
