@@ -56,6 +56,8 @@ def serve(parser, arguments):
         from export.laptop.run import serve as run
     except ModuleNotFoundError as error:
         raise ValueError(f"The package {error.name} is needed. Install the extra: pip install '.[serve]'") from None
+    # What it says of its own deprecated functions.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = Settings(
         options.directory,

@@ -107,7 +107,8 @@ class Version:
 
 def one_sentence(message):
     """A message of TensorFlow's runtime without the trace of nodes that comes after it."""
-    return message.split("\n\t [[")[0].split("\n\nOriginal stack trace")[0].strip()
+    text = message.split("\n\t [[")[0].split("\n\nOriginal stack trace")[0]
+    return text.removeprefix("Graph execution error:").strip()
 
 
 @dataclasses.dataclass

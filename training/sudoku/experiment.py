@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from keras_kuramoto.models import SudokuModel
 from training.datasets.sudoku import load, solve
@@ -214,17 +215,16 @@ class SudokuExperiment(PresetExperiment):
             max_steps=self.options.max_steps or None,
             training=training,
         )
-        last = energies[:, -1] if steps is None else tf.gather(energies, steps - 1, axis=1)
+        last = energies[:, -1] if steps is None else ops.take(energies, steps - 1, axis=1)
         return {"logits": logits, "energy": last}
 
     def loss(self, outputs, examples, shared):
         logits, solution = outputs["logits"], examples["solution"]
-        right = tf.argmax(logits, axis=-1, output_type=tf.int32) + 1 == solution
-        metrics = {"accuracy": tf.reduce_mean(tf.cast(tf.reduce_all(right, axis=(1, 2)), tf.float32))}
+        right = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32") + 1, solution)
+        metrics = {"accuracy": ops.mean(ops.cast(ops.all(right, axis=(1, 2)), "float32"))}
         if "energy" in outputs:
-            metrics["energy"] = tf.reduce_mean(outputs["energy"])
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(solution - 1, logits)
-        return tf.reduce_mean(losses), metrics
+            metrics["energy"] = ops.mean(outputs["energy"])
+        return ops.mean(ops.sparse_categorical_crossentropy(solution - 1, logits, from_logits=True)), metrics
 
     def check_model(self, model):
         if not isinstance(model, SudokuModel):
