@@ -114,9 +114,11 @@ class Checkpoints:
 
     def _rating(self, path):
         try:
-            return json.loads((path / _RATING).read_text())["rating"]
+            rating = json.loads((path / _RATING).read_text())["rating"]
         except (OSError, ValueError, KeyError):
             return None
+        # What is not a number is worse than any.
+        return None if np.isnan(rating) else rating
 
     def _write(self, update, values):
         path = self.path(update)

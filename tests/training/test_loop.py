@@ -169,7 +169,7 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
     class Three(tf.distribute.OneDeviceStrategy):
         num_replicas_in_sync = 3
 
-    with pytest.raises(ValueError, match="multiple of the number of replicas, 3: 6 or 9 would do. Received 8"):
+    with pytest.raises(ValueError, match=r"multiple of the number of replicas, 3: 6 or 9 would do\. Received 8"):
         tiny.make_trainer(tmp_path / "run", Three("/cpu:0"))
 
 
