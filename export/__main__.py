@@ -13,6 +13,7 @@ python -m export describe [DIR]                                 its signatures a
 python -m export promote DIR VERSION [--label L]                move a label, stable, to a version beside the live ones
 python -m export rollback DIR [--label L]                       move it back to where it was
 python -m export prune DIR [--keep N]                           delete old versions that have no label
+python -m export serve DIR                                      answer over REST and gRPC, on this machine
 python -m export solve DIR [BOARDS]                             solve boards with it, in this process
 python -m export client [--rest URL | --grpc HOST:PORT] [BOARDS]   solve boards with TensorFlow Serving
 
@@ -211,6 +212,15 @@ def _client(arguments):
     return 0
 
 
+def _serve(arguments):
+    from export.laptop.command import serve
+
+    parser = _parser(" serve", "")
+    with quiet_start():
+        import tensorflow  # noqa: F401
+    return serve(parser, arguments)
+
+
 def _solve(arguments):
     parser = _parser(" solve", "Solves boards with an exported model in this process, with TensorFlow alone.")
     parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
@@ -261,6 +271,7 @@ _COMMANDS = {
     "rollback": _rollback,
     "prune": _prune,
     "client": _client,
+    "serve": _serve,
     "solve": _solve,
 }
 
