@@ -71,7 +71,7 @@ $(VENV)/.run: setup.cfg pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --editable '.[train,robustness,export,backends,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,robustness,export,serve,openvino,onnx,backends,tpu-compile,dev]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run

@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 from training.cdam.commands import add_commands as add_cdam
+from training.commands import compile as compile_command
 from training.commands import evaluate, prepare_idx, prepare_images, prepare_scenes, train
 from training.experiments import EXPERIMENTS
 from training.memories import synapses
@@ -16,6 +17,7 @@ EPILOG = """examples:
   python -m training sudoku --preset sudoku9_small --set steps=2000 --run-dir runs/short
   python -m training sudoku --preset sudoku9_small --resume
   python -m training evaluate runs/sudoku9_small --set test_data=9x9_hard --set votes=100
+  python -m training compile --preset sudoku9_paper --topology v5e:2x2
   python -m training objects --preset objects_tetrominoes_small
   python -m training hopfield_mnist --preset hopfield_digits
   python -m training memory_editing --preset swap_digits --hopfield runs/hopfield_digits
@@ -66,6 +68,7 @@ def _parser():
         "--pictures", metavar="DIR", help="new directory for pictures (default: one in a run's `evaluations`)"
     )
     test.set_defaults(prepare=evaluate.prepare)
+    compile_command.add_command(commands, data)
     idx = commands.add_parser(
         "prepare-idx", parents=[data], help="make a data set from idx files, the format MNIST is published in"
     )

@@ -54,6 +54,7 @@
 | generating functions, recall in quasi-equilibrium | `QuasiEquilibriumMemory`, `HebbianMemory` |
 | closed forms of what they learn | `learning_rules.expected_memories`, `learning_rules.expected_similarity`, `learning_rules.cosine_similarity`, `learning_rules.hebbian_coupling` |
 | spectra: stability of recall, edges for random memories | `learning_rules.is_hyperbolic`, `learning_rules.marchenko_pastur_edges` |
+| weights over several devices, on JAX | `layouts.split_patterns`, `layouts.split_channels` |
 
 | What they are made of | |
 | --- | --- |

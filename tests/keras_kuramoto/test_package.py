@@ -20,6 +20,7 @@ PACKAGES = (
     "energies",
     "lagrangians",
     "potentials",
+    "layouts",
     "learning_rules",
     "metrics",
 )

@@ -1,22 +1,69 @@
 """Reading the records of prepared data sets."""
 
+import contextlib
+import contextvars
 
-def read_split(builder, split):
+import numpy as np
+
+_described = contextvars.ContextVar("rows of data sets that are only described", default=None)
+
+
+@contextlib.contextmanager
+def described(rows):
+    """Inside, data sets are only described: none is downloaded, prepared or read.
+
+    What depends on shapes alone, such as the program of an update, can be made of data that is not there.
+
+    Args:
+        rows: Number of rows that each split seems to have.
+
+    Example:
+
+    >>> from training.datasets.images import load
+    >>> with described(rows=100):
+    ...     load("digits8", "train").image.shape
+    (100, 8, 8)
+    """
+    token = _described.set(rows)
+    try:
+        yield
+    finally:
+        _described.reset(token)
+
+
+def prepare(builder):
+    """Prepares a data set, if that was not done before.
+
+    Args:
+        builder: A builder of TensorFlow Datasets.
+    """
+    if _described.get() is None:
+        builder.download_and_prepare()
+
+
+def read_split(builder, split, name=None):
     """All examples of a split that is on the disk.
 
     Args:
         builder: A builder of TensorFlow Datasets whose data set is prepared.
         split: Name of a split.
+        name: What the data set is called in errors, the builder's name by default.
 
     Returns:
         Dictionary of NumPy arrays, one row for each example.
 
     Raises:
-        ValueError: If the records on the disk are damaged, or not as many as there should be.
+        ValueError: If there is no such split, or if the records on the disk are damaged, or not as many as there should
+            be.
     """
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
+    name = name or builder.name
+    if _described.get() is not None:
+        return _stand_in(builder.info.features, _described.get(), name)
+    if split not in builder.info.splits:
+        raise ValueError(f"The data set '{name}' has no split '{split}'. It has {', '.join(builder.info.splits)}.")
     expected = builder.info.splits[split].num_examples
     try:
         data = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
@@ -31,3 +78,17 @@ def read_split(builder, split):
             "this directory, so that it is prepared again."
         )
     return dict(data)
+
+
+def _stand_in(features, rows, name):
+    """Arrays of the shapes and dtypes of features."""
+    arrays = {}
+    for key, feature in features.items():
+        if None in feature.shape:
+            raise ValueError(
+                f"The data set '{name}' says what shape '{key}' has only when it is prepared: {feature.shape}."
+            )
+        dtype = np.dtype(feature.np_dtype)
+        # A number that an image may be filled with, a class that there is.
+        arrays[key] = np.full((rows, *feature.shape), 0.5 if dtype.kind == "f" else 1, dtype)
+    return arrays

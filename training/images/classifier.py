@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import scipy.special
 import tensorflow as tf
+from keras import ops
 
 from keras_kuramoto.metrics import ExpectedCalibrationError
 from keras_kuramoto.models import ImageClassifier
@@ -167,9 +168,9 @@ class ClassifierExperiment(PresetExperiment):
 
     def loss(self, outputs, examples, shared):
         logits, label = outputs["logits"], examples["label"]
-        right = tf.argmax(logits, axis=-1, output_type=tf.int32) == label
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
-        return tf.reduce_mean(losses), {"accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
+        right = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), label)
+        losses = ops.sparse_categorical_crossentropy(label, logits, from_logits=True)
+        return ops.mean(losses), {"accuracy": ops.mean(ops.cast(right, "float32"))}
 
     def check_model(self, model):
         if not isinstance(model, ImageClassifier):

@@ -3,6 +3,7 @@
 import dataclasses
 
 import tensorflow as tf
+from keras import ops
 
 from keras_kuramoto.models import ImageModel
 from training.datasets.augmentations import SimCLRViews
@@ -30,15 +31,17 @@ def contrastive_loss(first, second, temperature):
 
     Reference: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020, Eq. 1.
     """
-    views = tf.math.l2_normalize(tf.cast(tf.concat([first, second], axis=0), tf.float32), axis=-1)
+    views = ops.cast(ops.concatenate([first, second], axis=0), "float32")
+    # The bound keeps the gradient of a zero vector finite.
+    views *= ops.rsqrt(ops.maximum(ops.sum(ops.square(views), axis=-1, keepdims=True), 1e-12))
     count = len(first)
-    scores = tf.matmul(views, views, transpose_b=True) / temperature
+    scores = ops.matmul(views, ops.transpose(views)) / temperature
     # None is its own partner.
-    scores = tf.linalg.set_diag(scores, tf.fill([2 * count], -1e9))
-    partner = (tf.range(2 * count) + count) % (2 * count)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(partner, scores)
-    found = tf.argmax(scores, axis=-1, output_type=tf.int32) == partner
-    return tf.reduce_mean(losses), {"accuracy": tf.reduce_mean(tf.cast(found, tf.float32))}
+    scores = ops.where(ops.eye(2 * count, dtype="bool"), -1e9, scores)
+    partner = (ops.arange(2 * count, dtype="int32") + count) % (2 * count)
+    losses = ops.sparse_categorical_crossentropy(partner, scores, from_logits=True)
+    found = ops.equal(ops.cast(ops.argmax(scores, axis=-1), "int32"), partner)
+    return ops.mean(losses), {"accuracy": ops.mean(ops.cast(found, "float32"))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,10 +107,10 @@ class ContrastiveExperiment(PresetExperiment):
 
     def outputs(self, model, examples, shared, training):
         def both(*suffixes):
-            return [tf.concat([examples[f"{view}{s}"] for view in ("first", "second")], axis=0) for s in suffixes]
+            return [ops.concatenate([examples[f"{view}{s}"] for view in ("first", "second")]) for s in suffixes]
 
         projection = model.run(*both("", "_noise") if self._has_energy else both(""), training=training)
-        first, second = tf.split(projection, 2)
+        first, second = ops.split(projection, 2)
         return {"first": first, "second": second}
 
     def loss(self, outputs, examples, shared):

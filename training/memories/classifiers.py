@@ -5,6 +5,7 @@ import inspect
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from keras_kuramoto.solvers import AdaptiveSolver, FixedStepSolver
 from training.batch_runner import BatchRunner
@@ -92,10 +93,10 @@ class ClassifierExperiment(Experiment):
 
     def loss(self, outputs, examples, shared):
         label, scores = examples["label"], outputs
-        wanted = 2.0 * tf.one_hot(label, scores.shape[-1]) - 1.0
-        right = tf.argmax(scores, axis=-1, output_type=tf.int32) == label
-        losses = tf.reduce_sum(tf.square(scores - wanted), axis=-1)
-        return tf.reduce_mean(losses), {"accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
+        wanted = 2.0 * ops.one_hot(label, scores.shape[-1]) - 1.0
+        right = ops.equal(ops.cast(ops.argmax(scores, axis=-1), "int32"), label)
+        losses = ops.sum(ops.square(scores - wanted), axis=-1)
+        return ops.mean(losses), {"accuracy": ops.mean(ops.cast(right, "float32"))}
 
     def check_model(self, model):
         wanted = self.build_model()

@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from keras_kuramoto.models import SudokuModel
 from training.datasets.sudoku import load, solve
@@ -15,6 +16,7 @@ from training.datasets.sudoku.files import read_boards
 from training.options import AdamOptions, option
 from training.preset_experiment import PresetExperiment
 from training.sudoku.solver import BoardSolver, score
+from training.sudoku.voting import ATTEMPTS, SELECTIONS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +35,11 @@ class SudokuOptions(AdamOptions):
             boards of `data`.
         test_steps: Numbers of Kuramoto steps to evaluate at; without effect on a model without oscillators.
         test_boards: How many boards an evaluation takes, the first ones; 0 for all.
-        votes: Initial oscillators for each board, among which the energy decides.
-        vote_by: What the energy that decides is: `"sum"`, that of all steps (Σₜ Eₜ), or `"last"`.
+        attempt: How an answer is found: `"once"`, by one run of so many steps, or `"filling"`, by a run for every few
+            cells.
+        votes: Initial oscillators for each board, of whose answers one is kept.
+        vote_by: Which one: `"solution"`, the first that breaks no rule, and else as `"sum"`; by the energy of all steps
+            (`"sum"`, Σₜ Eₜ), the last energy (`"last"`) or its last change (`"unrest"`), the one with the lowest.
         test_batch: Boards that are solved at once, on all replicas.
     """
 
@@ -48,8 +53,9 @@ class SudokuOptions(AdamOptions):
     test_data: str = option("", evaluation=True)
     test_steps: list = option([16, 64], least=1, evaluation=True)
     test_boards: int = option(200, least=0, evaluation=True)
+    attempt: str = option("once", choices=tuple(ATTEMPTS), evaluation=True)
     votes: int = option(1, least=1, evaluation=True)
-    vote_by: str = option("sum", choices=("sum", "last"), evaluation=True)
+    vote_by: str = option("sum", choices=tuple(SELECTIONS), evaluation=True)
     test_batch: int = option(250, least=1, evaluation=True)
 
     def __post_init__(self):
@@ -209,17 +215,16 @@ class SudokuExperiment(PresetExperiment):
             max_steps=self.options.max_steps or None,
             training=training,
         )
-        last = energies[:, -1] if steps is None else tf.gather(energies, steps - 1, axis=1)
+        last = energies[:, -1] if steps is None else ops.take(energies, steps - 1, axis=1)
         return {"logits": logits, "energy": last}
 
     def loss(self, outputs, examples, shared):
         logits, solution = outputs["logits"], examples["solution"]
-        right = tf.argmax(logits, axis=-1, output_type=tf.int32) + 1 == solution
-        metrics = {"accuracy": tf.reduce_mean(tf.cast(tf.reduce_all(right, axis=(1, 2)), tf.float32))}
+        right = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32") + 1, solution)
+        metrics = {"accuracy": ops.mean(ops.cast(ops.all(right, axis=(1, 2)), "float32"))}
         if "energy" in outputs:
-            metrics["energy"] = tf.reduce_mean(outputs["energy"])
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(solution - 1, logits)
-        return tf.reduce_mean(losses), metrics
+            metrics["energy"] = ops.mean(outputs["energy"])
+        return ops.mean(ops.sparse_categorical_crossentropy(solution - 1, logits, from_logits=True)), metrics
 
     def check_model(self, model):
         if not isinstance(model, SudokuModel):
@@ -242,7 +247,9 @@ class SudokuExperiment(PresetExperiment):
             # Kept from one evaluation to the next: compiling takes longer than solving.
             key = (id(model), steps)
             if key not in self._solvers:
-                self._solvers[key] = BoardSolver(model, strategy, steps, options.vote_by, options.test_batch)
+                self._solvers[key] = BoardSolver(
+                    model, strategy, steps, SELECTIONS[options.vote_by], ATTEMPTS[options.attempt], options.test_batch
+                )
             outcome = self._solvers[key](puzzle, options.votes, options.seed)
             scores = score(puzzle, solution, outcome["solution"])
             if "energy" in outcome:

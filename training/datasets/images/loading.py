@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from training.datasets.records import read_split
+from training.datasets.records import prepare, read_split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,16 +117,14 @@ def _builder(name, data_dir):
 
 def _read(builder, name, split):
     try:
-        builder.download_and_prepare()
+        prepare(builder)
     except Exception as error:
         # Whatever the download raises: errors of the network library, of checksums, of the file system.
         raise ValueError(
             f"The data set '{name}' can't be prepared ({type(error).__name__}: {error}). From files that are here "
             "already: python -m training prepare-idx --help, and prepare-images --help"
         ) from error
-    if split not in builder.info.splits:
-        raise ValueError(f"The data set '{name}' has no split '{split}'. It has {', '.join(builder.info.splits)}.")
-    return read_split(builder, split)
+    return read_split(builder, split, name)
 
 
 def _images(builder, image, data):

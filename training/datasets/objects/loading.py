@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from training.datasets.records import read_split
+from training.datasets.records import prepare, read_split
 
 
 def load(name, split, data_dir=None):
@@ -53,9 +53,8 @@ def load(name, split, data_dir=None):
         builder = _published(PUBLISHED[builder_name], name, config, data_dir)
     else:
         builder = _prepared(name, data_dir)
-    builder.download_and_prepare()
-    _check_split(name, split, builder.info.splits)
-    data = read_split(builder, split)
+    prepare(builder)
+    data = read_split(builder, split, name)
     masks = {key: data[key][..., 0] for key in ("mask", "classes") if key in data}
     if "classes" in masks:
         masks = {key: np.where(mask == IGNORED, -1, mask.astype(np.int32)) for key, mask in masks.items()}

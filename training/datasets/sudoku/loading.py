@@ -1,6 +1,6 @@
 """Reading prepared data sets into memory."""
 
-from training.datasets.records import read_split
+from training.datasets.records import prepare, read_split
 
 
 def load(config, split, data_dir=None):
@@ -45,5 +45,5 @@ def load(config, split, data_dir=None):
 
     options = {} if config in published else {"config": config}
     builder = published.get(config, Sudoku)(data_dir=data_dir, **options)
-    builder.download_and_prepare()
+    prepare(builder)
     return read_split(builder, split)
