@@ -87,7 +87,7 @@ class Interruptions:
             self.noted.append(number)
 
     def _listen(self):
-        interrupts = 0
+        interrupts, told = 0, False
         while data := os.read(self._read, 16):
             for number in data:
                 if number == signal.SIGINT:
@@ -96,7 +96,8 @@ class Interruptions:
                         os.write(2, b"\nEnded at once. Go on from the last checkpoint with --resume.\n")
                         os._exit(128 + signal.SIGINT)
                 if number in (signal.SIGINT, signal.SIGTERM):
-                    if not self.noted:
-                        print("\nStopping with a checkpoint; Ctrl-C ends at once.", file=sys.stderr, flush=True)
                     self._note(number)
+                    if not told:
+                        print("\nStopping with a checkpoint; Ctrl-C ends at once.", file=sys.stderr, flush=True)
+                    told = True
         os.close(self._read)
