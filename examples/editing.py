@@ -16,7 +16,7 @@ from keras_kuramoto import layers
 from keras_kuramoto.models import CoupledClassifier, HopfieldClassifier
 from keras_kuramoto.solvers import FixedStepSolver
 
-EXAMPLES, EPOCHS, EDIT_EPOCHS, NEIGHBOURS = 1437, 25, 8, 60
+EXAMPLES, EPOCHS, EDIT_EPOCHS, NEIGHBOURS = 1000, 20, 8, 40
 
 keras.utils.set_random_seed(0)
 digits = load_digits()
