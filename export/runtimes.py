@@ -12,6 +12,8 @@ from export.versions import latest_version, read_declaration
 
 # The newest that all of ONNX Runtime, its build for browsers and tf2onnx know.
 _OPSET = 18
+# Random numbers of a seed, and pictures.
+_TENSORFLOW_ONLY = ("StatelessRandom", "DecodeImage", "DecodeJpeg", "DecodePng")
 
 
 class MissingRuntimeError(ValueError):
@@ -137,6 +139,12 @@ def to_onnx(version, signature="serving_default"):
 
     function = _function(version, signature)
     names = sorted(function.structured_outputs)
+    # tf2onnx would try for minutes.
+    nodes = [*function.graph.as_graph_def().node]
+    nodes += [node for one in function.graph.as_graph_def().library.function for node in one.node_def]
+    foreign = sorted({node.op for node in nodes if node.op.startswith(_TENSORFLOW_ONLY)})
+    if foreign:
+        raise UnsupportedSignatureError(f"no counterpart of {', '.join(foreign)}")
     with _silence():
         frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
         inside = [tensor.name for tensor in frozen.inputs], [tensor.name for tensor in frozen.outputs]

@@ -80,7 +80,7 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         known = version.signatures[signature].inputs
         # Tensors that nobody asked for are not unpacked.
         inputs = {
-            name: array_from_proto(message, name, self._settings.max_body) if name in known else None
+            name: array_from_proto(message, known[name], name, self._settings.max_body) if name in known else None
             for name, message in request.inputs.items()
         }
         version.check(signature, inputs)
