@@ -53,7 +53,8 @@ class OpenVINO:
             model.reshape({tensor.name: openvino.PartialShape([-1, *tensor.shape]) for tensor in signature.inputs})
             # Some CPUs would compute in bfloat16 otherwise.
             self._model = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        except RuntimeError as error:
+        except Exception as error:
+            # Its kinds of errors have no common base.
             raise UnsupportedSignatureError(_reason(error)) from None
 
     def run(self, inputs):
@@ -154,10 +155,6 @@ def to_onnx(version, signature="serving_default"):
         except Exception as error:
             # tf2onnx raises many kinds of errors.
             raise UnsupportedSignatureError(_reason(error)) from None
-    domains = {node.domain for node in model.graph.node}
-    unknown = sorted({node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)})
-    if unknown:
-        raise UnsupportedSignatureError(f"no counterpart of {', '.join(unknown)} ({', '.join(sorted(domains))})")
     shapes = {tensor.name: tensor.shape for tensor in declaration.signatures[signature].inputs}
     _rename(onnx, model, [tensor.rpartition(":")[0] for tensor in inside[0]], names, shapes)
     model.doc_string = f"{declaration.text} {declaration.signatures[signature].text}"
@@ -202,7 +199,11 @@ def _rename(onnx, model, inputs, outputs, shapes):
     nodes = [*first, *graph.node, *last]
     del graph.node[:]
     graph.node.extend(nodes)
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        # An op that tf2onnx left as it was.
+        raise UnsupportedSignatureError(_reason(error)) from None
 
 
 def _function(version, signature):
