@@ -28,7 +28,7 @@ extensions = [
 exclude_patterns = ["_build", "_templates", "gallery/*.ipynb", "gallery/*.md5", "sg_execution_times.rst"]
 templates_path = ["_templates"]
 
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 # What stands in single backticks in a docstring is a link if it is a name of the library, and code if not.
@@ -55,6 +55,7 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_title = "keras-kuramoto"
 html_static_path = ["_static"]
-html_css_files = ["site.css", "solver/solver.css"]
+html_css_files = ["solver/solver.css"]
+html_favicon = "_static/favicon.svg"
 html_copy_source = False
 html_show_sourcelink = False

@@ -2,8 +2,9 @@
 Oscillators find the shape of a fish
 ====================================
 
-64 × 64 oscillators, each a vector on a sphere in R⁴, see the outline of a fish and nothing else. Neighbours pull at each
-other by a Gaussian coupling. Alike colours are alike directions: inside and outside the outline, the oscillators agree.
+64 × 64 oscillators, each a vector on a sphere in R⁴, see the outline of a fish and nothing else. Neighbours pull at
+each other by a Gaussian coupling. Alike colours are alike directions: inside and outside the outline, the oscillators
+agree.
 """
 
 import matplotlib.pyplot as plt

@@ -9,15 +9,17 @@ _SEED = Tensor("seed", "int32", (), "seed of the initial oscillators", scalar=Tr
 
 def _sudoku():
     board = Tensor("board", "int32", ("size", "size"), "digits, 0 for a blank cell", 0, "size")
-    samples = Tensor("num_samples", "int32", (), "initial oscillators that vote", 1, "max_samples", scalar=True)
+    samples = Tensor("num_samples", "int32", (), "initial oscillators that are tried", 1, "max_samples", scalar=True)
     answers = (
         Tensor("solution", "int32", ("size", "size"), "given digits as they are, the model's elsewhere"),
+        Tensor("solved", "int32", text="1 if the solution breaks no rule of Sudoku, 0 if it is wrong"),
         Tensor("probability", "float32", ("size", "size"), "that of each digit, 1 for a given one"),
         Tensor("energy", "float32", text="of the state from which the last step starts", needs="oscillators"),
     )
     votes = (
         Tensor("energy_sum", "float32", text="the sum over the steps, by which the vote decides"),
         Tensor("sample", "int32", text="number of the sample that won"),
+        Tensor("steps", "int32", text="steps that were taken, of all samples together"),
     )
     return Family(
         "sudoku",
@@ -38,10 +40,17 @@ def _sudoku():
                 (*answers, *votes),
                 needs="oscillators",
             ),
+            Signature(
+                "search",
+                "The first solution of several initial oscillators that fill the board cell by cell.",
+                (board, _NUM_STEPS, samples, _SEED),
+                (*answers, *votes),
+                needs="oscillators",
+            ),
         ),
         (
             _MAX_STEPS,
-            Setting("max_samples", "largest number of samples of a vote", 4096, needs="oscillators"),
+            Setting("max_samples", "largest number of samples of a vote or a search", 4096, needs="oscillators"),
         ),
     )
 

@@ -78,9 +78,7 @@ def _as_restructured_text(app, what, name, obj, options, lines):
     if isinstance(obj, dict):
         lines[:] = ["A dictionary: " + ", ".join(f"``{key!r}``" for key in obj) + "."]
     text = re.sub(r"(?<!`)`([^`]+)`(?!`)(s\b)?", _literal, "\n".join(lines))
-    lines[:] = [
-        line if ">>>" in line or "``" in line else line.replace("|", r"\|") for line in text.splitlines()
-    ]
+    lines[:] = [line if ">>>" in line or "``" in line else line.replace("|", r"\|") for line in text.splitlines()]
     for index, line in enumerate(lines):
         if line in ("Example:", "Examples:"):
             lines[index] = f".. rubric:: {line[:-1]}"

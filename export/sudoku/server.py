@@ -1,5 +1,6 @@
 """What a served Sudoku model answers: the signatures as TensorFlow functions, and their golden cases."""
 
+import functools
 import math
 
 import numpy as np
@@ -9,7 +10,8 @@ from export.families import SUDOKU
 from export.golden import Case
 from export.oscillators import initial_noise, noise_for_each, same_noise, samples_at_once
 from export.server import Server
-from training.sudoku.voting import answer, last_energy, sum_of_energies, vote
+from training.datasets.sudoku import is_valid_board
+from training.sudoku.voting import Filling, Lowest, Once, SolutionFirst, answer, is_solution, last_energy, vote
 
 
 def sample_boards(size):
@@ -32,8 +34,10 @@ class SudokuServer(Server):
 
     The signatures `serving_default` and `solve_steps` start from `initial_noise(0, 0)` for every board. `vote` runs
     `num_samples` initial oscillators for each board, those of `initial_noise(seed, 0 … num_samples - 1)`, and answers
-    with the one whose energies have the lowest sum over the steps. Its numbers are scalars or have one entry for each
-    board (behind a server that batches requests they must: it joins inputs along the first axis).
+    with the one whose energies have the lowest sum over the steps. `search` takes as many at most, fills the boards
+    cell by cell (`training.sudoku.voting.Filling`), and answers with the first solution. The numbers of both are
+    scalars or have one entry for each board (behind a server that batches requests they must: it joins inputs along the
+    first axis).
 
     An answer depends on the board and the numbers given with it only, not on what else is in the batch. An error does:
     one digit out of range fails the whole batch.
@@ -72,7 +76,12 @@ class SudokuServer(Server):
         if not self.model.has_energy:
             return {"serving_default": self._plain}
         self._shape = (self.model.board_size, self.model.board_size, self.model.channels)
-        return {"serving_default": self._default, "solve_steps": self._solve_steps, "vote": self._vote}
+        return {
+            "serving_default": self._default,
+            "solve_steps": self._solve_steps,
+            "vote": functools.partial(self._vote, Once(), Lowest()),
+            "search": functools.partial(self._vote, Filling(), SolutionFirst(Lowest())),
+        }
 
     def good_cases(self):
         boards = sample_boards(self.model.board_size)
@@ -91,6 +100,11 @@ class SudokuServer(Server):
                 Case("solve_steps", {"board": boards, "num_steps": numbers(most, 1, (most + 1) // 2, most, 1)}),
                 Case("vote", {"board": boards, "num_steps": steps, "num_samples": samples, "seed": seeds}),
                 Case("vote", {"board": boards, "num_steps": steps[0], "num_samples": samples[2], "seed": seeds[0]}),
+                # Where few cells are blank, a last bit does not decide which of them is filled first.
+                Case(
+                    "search",
+                    {"board": boards[2:4], "num_steps": steps[:2], "num_samples": samples[1:3], "seed": seeds[:2]},
+                ),
             ]
         return cases
 
@@ -102,60 +116,93 @@ class SudokuServer(Server):
             for name, value in case.inputs.items()
             if name != "board"
         }
+        outputs = [tensor.name for tensor in self.declaration.signatures[case.signature].outputs]
         answers = []
         for index, board in enumerate(boards):
             own = {name: values[index] for name, values in numbers.items()}
-            samples = [_keras_answer(self.model, board, own, sample) for sample in range(own.pop("num_samples", 1))]
-            best = min(range(len(samples)), key=lambda sample: samples[sample].get("energy_sum", 0))
-            answer = samples[best]
-            if case.signature == "vote":
-                answer["sample"] = np.int32(best)
-            else:
-                answer.pop("energy_sum", None)
-            answers.append(answer)
-        return {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
+            samples = []
+            for sample in range(own.pop("num_samples", 1)):
+                find = _keras_search if case.signature == "search" else _keras_answer
+                samples.append({**find(self.model, board, own, sample), "sample": np.int32(sample)})
+                if case.signature == "search" and samples[-1]["solved"]:
+                    break
+            best = min(
+                samples, key=lambda found: (case.signature == "search" and -found["solved"], found["energy_sum"])
+            )
+            best["steps"] = np.int32(sum(found["steps"] for found in samples))
+            answers.append(best)
+        return {name: np.stack([answer[name] for answer in answers]) for name in outputs}
 
     def _plain(self, board):
-        return answer(board, self.model.run(board))
+        return _with_check(answer(board, self.model.run(board)))
 
     def _default(self, board):
         logits, energies = self.model.run(board, noise=same_noise(board, self._shape), return_energy=True)
-        return {**answer(board, logits), "energy": energies[:, -1]}
+        return _with_check({**answer(board, logits), "energy": energies[:, -1]})
 
     def _solve_steps(self, board, num_steps):
         logits, energies = self.model.run(
             board, noise=same_noise(board, self._shape), num_steps=num_steps, return_energy=True
         )
-        return {**answer(board, logits), "energy": last_energy(energies, num_steps)}
+        return _with_check({**answer(board, logits), "energy": last_energy(energies, num_steps)})
 
-    def _vote(self, board, num_steps, num_samples, seed):
-        def run(row, sample):
+    def _vote(self, how, selection, board, num_steps, num_samples, seed):
+        def attempt(row, sample):
             noise = noise_for_each(tf.gather(seed, row), sample, self._shape)
             steps = tf.gather(num_steps, row)
-            logits, energies = self.model.run(tf.gather(board, row), noise=noise, num_steps=steps, return_energy=True)
-            return logits, last_energy(energies, steps), sum_of_energies(energies, steps)
 
-        best = vote(board, num_samples, samples_at_once(tf.shape(board)[0], tf.reduce_max(num_samples)), run)
-        best["energy_sum"] = best.pop("voted_by")
-        return best
+            def run(boards):
+                return *self.model.run(boards, noise=noise, num_steps=steps, return_energy=True), steps
+
+            return how(tf.gather(board, row), run)
+
+        together = samples_at_once(tf.shape(board)[0], tf.reduce_max(num_samples))
+        best = vote(board, num_samples, together, attempt, selection)
+        return {name: value for name, value in best.items() if name != "unrest"}
+
+
+def _with_check(found):
+    return {**found, "solved": tf.cast(is_solution(found["solution"]), tf.int32)}
 
 
 def _keras_answer(model, board, numbers, sample):
-    batch = board[None].astype(np.int32)
+    batch, found = board[None].astype(np.int32), {"energy_sum": 0, "steps": 0}
     if model.has_energy:
         shape = (model.board_size, model.board_size, model.channels)
         noise = initial_noise(tf.constant(numbers.get("seed", 0)), tf.constant(sample), shape)[None]
         logits, energies = model.run(batch, noise=noise, num_steps=numbers.get("num_steps"), return_energy=True)
         energies = np.asarray(energies)[0]
-        more = {"energy": energies[-1], "energy_sum": energies.sum(dtype=np.float64).astype(np.float32)}
+        found = {
+            "energy": energies[-1],
+            "energy_sum": energies.sum(dtype=np.float64).astype(np.float32),
+            "steps": len(energies),
+        }
     else:
-        logits, more = model.run(batch), {}
+        logits = model.run(batch)
     logits = np.asarray(logits, np.float64)[0]
     odds = np.exp(logits - logits.max(-1, keepdims=True))
     probability = (odds / odds.sum(-1, keepdims=True)).max(-1)
     given = board > 0
+    solution = np.where(given, board, logits.argmax(-1) + 1).astype(np.int32)
     return {
-        "solution": np.where(given, board, logits.argmax(-1) + 1).astype(np.int32),
+        "solution": solution,
+        "solved": np.int32(is_valid_board(solution)),
         "probability": np.where(given, 1, probability).astype(np.float32),
-        **more,
+        **found,
     }
+
+
+def _keras_search(model, board, numbers, sample):
+    filling, filled, steps = Filling(), board.copy(), 0
+    kept = np.ones(board.shape, np.float32)
+    while True:
+        found = _keras_answer(model, filled, numbers, sample)
+        steps += found["steps"]
+        blank = filled == 0
+        kept[blank] = found["probability"][blank]
+        order = np.argsort(-np.where(blank, kept, -1), axis=None, kind="stable")[: filling.cells]
+        chosen = blank & (kept > filling.confidence)
+        chosen.flat[order] |= blank.flat[order]
+        filled = np.where(chosen, found["solution"], filled)
+        if found["solved"] or filled.all() or not is_valid_board(filled):
+            return {**found, "probability": kept, "steps": steps}

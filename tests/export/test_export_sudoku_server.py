@@ -9,19 +9,21 @@ from export.oscillators import initial_noise
 from export.servers import server_for
 from export.sudoku import SudokuServer
 from keras_kuramoto.models import SudokuModel
+from training.datasets.sudoku import is_valid_board
 
 NUMBERS = {
     "serving_default": {},
     "solve_steps": {"num_steps": [6, 1, 3, 9, 2]},
     "vote": {"num_steps": [3, 6, 1, 2, 4], "num_samples": [10, 1, 3, 2, 9], "seed": [0, 4, -7, 2**31 - 1, 4]},
+    "search": {"num_steps": [3, 6, 1, 2, 4], "num_samples": [10, 1, 3, 2, 9], "seed": [0, 4, -7, 2**31 - 1, 4]},
 }
 
 
 @pytest.mark.parametrize("signature", NUMBERS)
 def test_shapes_types_and_given_digits(served, boards, signature):
     answer = served(signature, board=boards, **NUMBERS[signature])
-    outputs = {"solution", "probability", "energy"} | ({"energy_sum", "sample"} if signature == "vote" else set())
-    assert set(answer) == outputs
+    more = {"energy_sum", "sample", "steps"} if signature in ("vote", "search") else set()
+    assert set(answer) == {"solution", "solved", "probability", "energy"} | more
     assert answer["solution"].shape == answer["probability"].shape == (5, 4, 4)
     assert answer["energy"].shape == (5,)
     assert answer["solution"].dtype == np.int32
@@ -32,6 +34,7 @@ def test_shapes_types_and_given_digits(served, boards, signature):
     assert ((answer["solution"] >= 1) & (answer["solution"] <= 4)).all()
     blank = answer["probability"][~given]
     assert ((blank >= 0.25) & (blank < 1)).all()
+    assert answer["solved"].tolist() == [is_valid_board(solution) for solution in answer["solution"]]
 
 
 @pytest.mark.parametrize("signature", NUMBERS)
@@ -161,7 +164,7 @@ def test_a_model_without_energy_has_the_default_signature_alone(boards):
     server = SudokuServer(model)
     assert set(server.signatures()) == {"serving_default"}
     answer = server.functions["serving_default"](tf.constant(boards))
-    assert set(answer) == {"solution", "probability"}
+    assert set(answer) == {"solution", "solved", "probability"}
     case = server.sample_cases()[0]
     assert_same({name: value.numpy() for name, value in answer.items()}, server.keras_answers(case))
 

@@ -31,7 +31,7 @@ def test_settings_change_numbers_lists_strings_and_groups():
         ('test_steps=["a", null]', "`test_steps` must be a list of integers of at least 1"),
         ("test_steps=[]", "a list of integers"),
         ("test_steps=4", "a list of integers"),
-        ("vote_by=mean", "`vote_by` must be one of sum, last. Received 'mean'"),
+        ("vote_by=mean", "`vote_by` must be one of solution, sum, last, unrest. Received 'mean'"),
         ("symmetries=1", "true or false"),
         ("data=4", "a text"),
         ("final_learning_rate=1.5", "at least 0 and at most 1"),

@@ -10,7 +10,18 @@ from export.sudoku import SudokuServer
 from keras_kuramoto.models import SudokuModel
 from training.strategies import make_strategy
 from training.sudoku import BoardSolver
-from training.sudoku.voting import answer, last_energy, sum_of_energies, vote
+from training.sudoku.voting import (
+    Filling,
+    Lowest,
+    SolutionFirst,
+    answer,
+    breaks_no_rule,
+    is_solution,
+    last_energy,
+    sum_of_energies,
+    unrest,
+    vote,
+)
 
 BLANK = tf.zeros((3, 4, 4), tf.int32)
 
@@ -34,13 +45,14 @@ def drawn(seed, index, votes):
 def stub(energies, seen):
     """Answers with the sample's number in every cell, and the energies of a table `(boards, samples)`."""
 
-    def run(row, sample):
+    def attempt(row, sample):
         tf.py_function(lambda r, s: seen.extend(zip(r.numpy().tolist(), s.numpy().tolist())), [row, sample], [])
         by = tf.gather_nd(energies, tf.stack([row, sample % energies.shape[1]], 1))
         logits = tf.one_hot(tf.broadcast_to((sample % 4)[:, None, None], [tf.size(row), 4, 4]), 4)
-        return logits, 10 * by, by
+        found = answer(tf.gather(BLANK, row), logits)
+        return {**found, "energy": 10 * by, "energy_sum": by, "unrest": -by, "steps": sample + 1}
 
-    return run
+    return attempt
 
 
 @pytest.mark.parametrize("together", [1, 2, 3, 7])
@@ -48,14 +60,121 @@ def test_each_board_gets_the_lowest_of_its_own_samples(together):
     # The lowest of the first board is beyond its samples; the second has a tie, of which the first wins.
     energies = tf.constant([[5.0, 3.0, 4.0, 0.0, 0.0], [2.0, 1.0, 1.0, 3.0, 4.0], [5.0, 4.0, 3.0, 2.0, 1.0]])
     seen = []
-    best = vote(BLANK, tf.constant([3, 5, 5]), together, stub(energies, seen))
+    best = vote(BLANK, tf.constant([3, 5, 5]), together, stub(energies, seen), Lowest())
     assert best["sample"].numpy().tolist() == [1, 1, 4]
-    assert best["voted_by"].numpy().tolist() == [3, 1, 1]
+    assert best["energy_sum"].numpy().tolist() == [3, 1, 1]
     assert best["energy"].numpy().tolist() == [30, 10, 10]
     assert best["solution"].numpy()[:, 0, 0].tolist() == [2, 2, 1]
+    assert best["steps"].numpy().tolist() == [1 + 2 + 3, 15, 15]
+    assert best["solved"].numpy().tolist() == [0, 0, 0]
     # Every sample of every board is drawn, and no portion holds more than `together` of each.
     assert {(board, sample) for board in range(3) for sample in range(5)} <= set(seen)
     assert len(seen) == 3 * together * -(-5 // together)
+    highest = vote(BLANK, tf.constant([3, 5, 5]), together, stub(energies, seen), Lowest("unrest"))
+    assert highest["sample"].numpy().tolist() == [0, 4, 0]
+
+
+@pytest.mark.parametrize("together", [1, 2, 4])
+def test_the_first_solution_wins_and_ends_the_search(together):
+    grid = tf.constant([[1, 2, 3, 4], [3, 4, 1, 2], [2, 1, 4, 3], [4, 3, 2, 1]])
+    # The sample that is a solution, of each board; the last board has none.
+    good, seen = tf.constant([2, 0, 9]), []
+
+    def attempt(row, sample):
+        tf.py_function(lambda s: seen.append(int(s.numpy().max())), [sample], [])
+        right = sample >= tf.gather(good, row)
+        solution = tf.where(right[:, None, None], grid, 1)
+        number = tf.cast(sample, tf.float32)
+        floats = {name: -number for name in ("energy", "energy_sum", "unrest")}
+        return {
+            "solution": solution,
+            "probability": tf.ones_like(solution, tf.float32),
+            **floats,
+            "steps": sample * 0 + 7,
+        }
+
+    selection = SolutionFirst(Lowest())
+    best = vote(BLANK, tf.constant([6, 6, 6]), together, attempt, selection)
+    assert best["sample"].numpy().tolist() == [2, 0, 5]
+    assert best["solved"].numpy().tolist() == [1, 1, 0]
+    # Those of samples that were looked at in vain, beside it, don't count.
+    assert best["steps"].numpy().tolist() == [21, 7, 42]
+    seen.clear()
+    vote(BLANK[:2], tf.constant([6, 6]), together, attempt, selection)
+    assert max(seen) == {1: 2, 2: 3, 4: 3}[together]
+
+
+def test_what_breaks_a_rule_is_told():
+    grid = np.array([[1, 2, 3, 4], [3, 4, 1, 2], [2, 1, 4, 3], [4, 3, 2, 1]], "int32")
+    boards = np.stack([grid] * 6)
+    boards[1, 0, 0] = 0
+    # Twice in a row, in a column, in a box.
+    boards[2] = 0
+    boards[2, 1, [0, 3]] = 2
+    boards[3] = 0
+    boards[3, [0, 3], 2] = 4
+    boards[4] = 0
+    boards[4, [0, 1], [0, 1]] = 1
+    boards[5] = 0
+    boards[5, [0, 2], [0, 1]] = 1
+    assert breaks_no_rule(tf.constant(boards)).numpy().tolist() == [True, True, False, False, False, True]
+    assert is_solution(tf.constant(boards)).numpy().tolist() == [True, False, False, False, False, False]
+
+
+def from_table(probabilities, seen):
+    """A run whose digits are those of `GRID`, where they have the largest probability, as sure as a table says."""
+
+    def run(board):
+        seen.append(board.numpy())
+        right = tf.one_hot(tf.constant(GRID) - 1, 4)
+        odds = probabilities[..., None] * right + (1 - probabilities[..., None]) * (1 - right) / 3
+        energies = tf.fill([len(board), 5], 1.0)
+        return tf.math.log(tf.broadcast_to(odds, [len(board), 4, 4, 4])), energies, None
+
+    return run
+
+
+GRID = [[1, 2, 3, 4], [3, 4, 1, 2], [2, 1, 4, 3], [4, 3, 2, 1]]
+
+
+def test_filling_starts_with_the_surest_cells():
+    sure = np.linspace(0.3, 0.9, 16).reshape(4, 4).astype("float32")
+    # This cell's digit is not the right one: the other three are more probable.
+    sure[0, 0] = 0.05
+    board, seen = np.zeros((1, 4, 4), "int32"), []
+    board[0, 3] = GRID[3]
+    found = Filling(cells=2)(tf.constant(board), from_table(tf.constant(sure), seen))
+    np.testing.assert_array_equal((seen[0] > 0).sum(), 4)
+    np.testing.assert_array_equal(seen[1][0, 2], [0, 0, 4, 3])
+    np.testing.assert_array_equal(seen[2][0, 2], GRID[2])
+    # Two at a time; the wrong digit, the last one, contradicts.
+    assert len(seen) == 6
+    assert found["steps"].numpy().tolist() == [30]
+    assert not is_solution(found["solution"]).numpy()[0]
+    np.testing.assert_allclose(found["probability"][0, 1:3], sure[1:3], atol=1e-6)
+    seen.clear()
+    everything = Filling(cells=1, confidence=0.01)(tf.constant(board), from_table(tf.constant(sure), seen))
+    assert len(seen) == 1
+    np.testing.assert_array_equal(everything["solution"], found["solution"])
+
+
+def test_filling_stops_at_a_solution_of_each_board():
+    sure, seen = tf.reshape(tf.linspace(0.9, 0.5, 16), (4, 4)), []
+    boards = np.zeros((2, 4, 4), "int32")
+    boards[1] = GRID
+    # A digit that contradicts what is filled in last: this board goes on until it shows.
+    boards[0, 3, 3] = 2
+    found = Filling(cells=4)(tf.constant(boards), from_table(sure, seen))
+    assert found["steps"].numpy()[1] == 5
+    assert found["steps"].numpy()[0] > 5
+    assert is_solution(found["solution"]).numpy().tolist() == [False, True]
+    assert found["solution"].numpy()[0, 3, 3] == 2
+
+
+@pytest.mark.parametrize(("options", "message"), [({"cells": 0}, "`cells`.*0"), ({"confidence": 1.5}, "`conf.*1.5")])
+def test_filling_refuses_what_it_can_not_do(options, message):
+    with pytest.raises(ValueError, match=message):
+        Filling(**options)
 
 
 def test_energies_of_examples_that_stop_early():
@@ -64,6 +183,8 @@ def test_energies_of_examples_that_stop_early():
     assert sum_of_energies(energies).numpy().tolist() == [7, 7]
     assert last_energy(energies, tf.constant([3, 1])).numpy().tolist() == [4, 1]
     assert sum_of_energies(energies, tf.constant([3, 2])).numpy().tolist() == [7, 3]
+    assert unrest(energies).numpy().tolist() == [2, 2]
+    assert unrest(energies, tf.constant([2, 1])).numpy().tolist() == [1, 0]
 
 
 def test_an_answer_keeps_what_is_given():
@@ -73,20 +194,23 @@ def test_an_answer_keeps_what_is_given():
     np.testing.assert_allclose(found["probability"], [[[1, 0.5], [0.8, 1]]], rtol=1e-6)
 
 
-@pytest.mark.parametrize("energy", ["sum", "last"])
-def test_the_solver_finds_the_best_of_its_votes(model, energy):
+@pytest.mark.parametrize("by", ["energy_sum", "energy", "unrest"])
+def test_the_solver_finds_the_best_of_its_votes(model, by):
     # More votes than run at once, on boards of which the last portion is filled up.
     rng = np.random.default_rng(0)
     puzzle = rng.integers(0, 5, (3, 4, 4)).astype("int32")
     votes, seed = 5, 7
-    found = BoardSolver(model, make_strategy("cpu"), energy=energy, batch_size=2)(puzzle, votes, seed)
+    found = BoardSolver(model, make_strategy("cpu"), selection=Lowest(by), batch_size=2)(puzzle, votes, seed)
     for index, board in enumerate(puzzle):
         # The same initial oscillators, all of a board in one batch.
         logits, energies = model.run(np.stack([board] * votes), drawn(seed, index, votes), return_energy=True)
         energies = np.asarray(energies)
-        by = energies.sum(1) if energy == "sum" else energies[:, -1]
-        best = by.argmin()
-        assert found["voted_by"][index] == pytest.approx(by[best], rel=1e-5)
+        values = {"energy_sum": energies.sum(1), "energy": energies[:, -1]}.get(
+            by, abs(energies[:, -1] - energies[:, -2])
+        )
+        best = values.argmin()
+        assert found[by][index] == pytest.approx(values[best], rel=1e-3)
+        assert found["sample"][index] == best
         assert found["energy"][index] == pytest.approx(energies[best, -1], rel=1e-5)
         np.testing.assert_array_equal(found["solution"][index], answer(board, logits[best])["solution"])
 
@@ -101,7 +225,7 @@ def test_the_served_vote_is_the_same_vote(model, monkeypatch):
     for index in range(2):
         found = solver(puzzle[index : index + 1], votes=9, seed=3)
         np.testing.assert_array_equal(found["solution"][0], served["solution"][index])
-        assert found["voted_by"][0] == pytest.approx(served["energy_sum"].numpy()[index], rel=1e-5)
+        assert found["energy_sum"][0] == pytest.approx(served["energy_sum"].numpy()[index], rel=1e-5)
         assert found["energy"][0] == pytest.approx(served["energy"].numpy()[index], rel=1e-5)
 
 
@@ -117,13 +241,13 @@ def test_no_boards_have_no_answers(model):
     found = BoardSolver(model, make_strategy("cpu"))(np.zeros((0, 4, 4), "int32"), votes=3)
     assert {name: value.shape for name, value in found.items()} == {
         "solution": (0, 4, 4),
-        "energy": (0,),
-        "voted_by": (0,),
+        **{name: (0,) for name in ("solved", "energy", "energy_sum", "unrest", "sample", "steps")},
     }
 
 
 def test_what_the_solver_refuses(model):
-    with pytest.raises(ValueError, match=r"`energy` must be one of \['sum', 'last'\]. Received 'first'"):
-        BoardSolver(model, make_strategy("cpu"), energy="first")
     with pytest.raises(ValueError, match=r"`votes` must be at least 1. Received 0"):
         BoardSolver(model, make_strategy("cpu"))(np.zeros((1, 4, 4), "int32"), votes=0)
+    baseline = SudokuModel.from_preset("sudoku9_small_transformer", load_weights=False, channels=8, blocks=1)
+    with pytest.raises(ValueError, match="nothing that would change its answer"):
+        BoardSolver(baseline, make_strategy("cpu"), attempt=Filling())

@@ -16,6 +16,7 @@ from training.datasets.sudoku.files import read_boards
 from training.options import AdamOptions, option
 from training.preset_experiment import PresetExperiment
 from training.sudoku.solver import BoardSolver, score
+from training.sudoku.voting import ATTEMPTS, SELECTIONS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +35,11 @@ class SudokuOptions(AdamOptions):
             boards of `data`.
         test_steps: Numbers of Kuramoto steps to evaluate at; without effect on a model without oscillators.
         test_boards: How many boards an evaluation takes, the first ones; 0 for all.
-        votes: Initial oscillators for each board, among which the energy decides.
-        vote_by: What the energy that decides is: `"sum"`, that of all steps (Σₜ Eₜ), or `"last"`.
+        attempt: How an answer is found: `"once"`, by one run of so many steps, or `"filling"`, by a run for every few
+            cells.
+        votes: Initial oscillators for each board, of whose answers one is kept.
+        vote_by: Which one: `"solution"`, the first that breaks no rule, and else as `"sum"`; by the energy of all steps
+            (`"sum"`, Σₜ Eₜ), the last energy (`"last"`) or its last change (`"unrest"`), the one with the lowest.
         test_batch: Boards that are solved at once, on all replicas.
     """
 
@@ -49,8 +53,9 @@ class SudokuOptions(AdamOptions):
     test_data: str = option("", evaluation=True)
     test_steps: list = option([16, 64], least=1, evaluation=True)
     test_boards: int = option(200, least=0, evaluation=True)
+    attempt: str = option("once", choices=tuple(ATTEMPTS), evaluation=True)
     votes: int = option(1, least=1, evaluation=True)
-    vote_by: str = option("sum", choices=("sum", "last"), evaluation=True)
+    vote_by: str = option("sum", choices=tuple(SELECTIONS), evaluation=True)
     test_batch: int = option(250, least=1, evaluation=True)
 
     def __post_init__(self):
@@ -242,7 +247,9 @@ class SudokuExperiment(PresetExperiment):
             # Kept from one evaluation to the next: compiling takes longer than solving.
             key = (id(model), steps)
             if key not in self._solvers:
-                self._solvers[key] = BoardSolver(model, strategy, steps, options.vote_by, options.test_batch)
+                self._solvers[key] = BoardSolver(
+                    model, strategy, steps, SELECTIONS[options.vote_by], ATTEMPTS[options.attempt], options.test_batch
+                )
             outcome = self._solvers[key](puzzle, options.votes, options.seed)
             scores = score(puzzle, solution, outcome["solution"])
             if "energy" in outcome:
@@ -252,6 +259,13 @@ class SudokuExperiment(PresetExperiment):
             suffix = "" if steps is None else f"_{steps}_steps"
             results |= {f"{name}{suffix}": value for name, value in scores.items()}
         return results
+
+    def trajectories(self, model):
+        if not model.has_energy:
+            return None
+        puzzle = self.test["puzzle"][:_SHOWN]
+        noise = tf.random.stateless_normal((*puzzle.shape, model.channels), (self.options.seed, 0))
+        return model.run(tf.constant(puzzle), noise, return_energy=True)[1].numpy()
 
     def summary(self, results):
         options = self.options
@@ -274,6 +288,8 @@ class SudokuExperiment(PresetExperiment):
 
 
 _BY_GIVENS = "board_accuracy_by_givens"
+# Boards of which TensorBoard shows the energy.
+_SHOWN = 16
 
 
 def _groups(givens):

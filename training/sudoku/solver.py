@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from training.loop import BatchRunner
-from training.sudoku.voting import ENERGIES, answer, last_energy, vote
+from training.batch_runner import BatchRunner
+from training.sudoku.voting import Lowest, Once, answer, is_solution, vote
 
 
 def score(puzzle, solution, answer):
@@ -26,7 +26,7 @@ def score(puzzle, solution, answer):
 
 
 class BoardSolver:
-    """Solves boards, each from several random initial oscillators, and keeps the answer of lowest energy.
+    """Solves boards, each from several random initial oscillators, of whose answers one is kept.
 
     Compiled at the first call, and again where a call has another number of boards, or of votes that run together. The
     memory needed depends on `batch_size` alone, not on the number of boards or votes.
@@ -34,29 +34,42 @@ class BoardSolver:
     Args:
         model: A `SudokuModel`.
         strategy: A `tf.distribute.Strategy`.
-        num_steps: Number of Kuramoto steps, the model's own by default.
-        energy: What to vote by: `"sum"`, the energies of all steps (Σₜ Eₜ), or `"last"`.
+        num_steps: Number of Kuramoto steps of a run, the model's own by default.
+        selection: Which answer is kept, see `training.sudoku.voting`: that of the lowest sum of energies by default.
+        attempt: How an answer is found: `Once()` by default, or `Filling()`.
         batch_size: How many boards, or votes on them, are computed at once.
 
     Call arguments:
         puzzle: `(boards, S, S)` int32, 0 for blank.
-        votes: K, the number of initial oscillators drawn for each board.
+        votes: K, the number of initial oscillators drawn for each board, at most: once it has an answer that nothing
+            beats, a board's steps are no longer counted.
         seed: Seed of the initial oscillators; those of a board depend on it, the board's index and the vote's.
 
     Returns:
-        Dictionary with `solution` `(boards, S, S)`, given digits kept, and, of a model with energy, of the chosen
-        answer the last `energy` and what was `voted_by`, `(boards,)`.
+        Dictionary with `solution` `(boards, S, S)`, given digits kept, and `(boards,)`: whether it is `solved`, 0 or 1,
+        and, of a model with energy, the `energy`, `energy_sum`, `unrest` and the number of the `sample` of the answer
+        that is kept, and the `steps` that were taken until then.
 
     Raises:
-        ValueError: If `energy` is unknown, there is less than one vote, or votes are asked of a model without energy.
+        ValueError: If there is less than one vote, or votes or an attempt with several runs are asked of a model
+            without energy.
+
+    Example:
+
+    >>> from keras_kuramoto.models import SudokuModel
+    >>> from training.sudoku.voting import Filling, SolutionFirst
+    >>> solver = BoardSolver(
+    ...     SudokuModel.from_preset("sudoku9_small"), strategy, 32, SolutionFirst(Lowest()), Filling()
+    ... )  # doctest: +SKIP
+    >>> solver(puzzle, votes=16)["solved"].mean()  # doctest: +SKIP
     """
 
-    def __init__(self, model, strategy, num_steps=None, energy="sum", batch_size=250):
-        if energy not in ENERGIES:
-            raise ValueError(f"`energy` must be one of {list(ENERGIES)}. Received {energy!r}.")
+    def __init__(self, model, strategy, num_steps=None, selection=None, attempt=None, batch_size=250):
         self.model, self.strategy, self.batch_size = model, strategy, batch_size
         self.num_steps = model.num_steps if num_steps is None else num_steps
-        self._energy = ENERGIES[energy]
+        self.selection, self.attempt = selection or Lowest(), attempt or Once()
+        if not (model.has_energy or isinstance(self.attempt, Once)):
+            raise ValueError("A model without oscillators answers once; there is nothing that would change its answer.")
         self._runners = {}
 
     def __call__(self, puzzle, votes=1, seed=0):
@@ -65,8 +78,11 @@ class BoardSolver:
         if votes > 1 and not self.model.has_energy:
             raise ValueError("Voting needs an energy, which this baseline model does not have.")
         if not len(puzzle):
-            energies = ("energy", "voted_by") if self.model.has_energy else ()
-            return {"solution": puzzle, **{name: np.zeros(0, "float32") for name in energies}}
+            numbers = {"solved": "int32"}
+            if self.model.has_energy:
+                numbers |= {name: "float32" for name in ("energy", "energy_sum", "unrest")}
+                numbers |= {"sample": "int32", "steps": "int32"}
+            return {"solution": puzzle, **{name: np.zeros(0, dtype) for name, dtype in numbers.items()}}
         boards = _share(len(puzzle), self.batch_size)
         if not self.model.has_energy:
             return self._runner(boards, 1)([puzzle])
@@ -91,20 +107,24 @@ class BoardSolver:
     def _vote(self, board, seeds, num_samples, together):
         shape = (*board.shape[1:], self.model.channels)
 
-        def run(row, sample):
+        def attempt(row, sample):
             # A vote is the number of a board's sample.
             sample = tf.cast(sample, seeds.dtype)
             drawn = tf.gather(seeds, row) + tf.stack([tf.zeros_like(sample), sample], axis=1)
             noise = tf.map_fn(lambda s: tf.random.stateless_normal(shape, s), drawn, fn_output_signature=tf.float32)
-            board_of_row = tf.gather(board, row)
-            logits, energies = self.model.run(board_of_row, noise, num_steps=self.num_steps, return_energy=True)
-            return logits, last_energy(energies), self._energy(energies)
 
-        best = vote(board, num_samples, together, run)
-        return {name: best[name] for name in ("solution", "energy", "voted_by")}
+            def run(boards):
+                return *self.model.run(boards, noise, num_steps=self.num_steps, return_energy=True), None
+
+            return self.attempt(tf.gather(board, row), run)
+
+        best = vote(board, num_samples, together, attempt, self.selection)
+        del best["probability"]
+        return best
 
     def _solve_plainly(self, board):
-        return {"solution": answer(board, self.model.run(board, num_steps=self.num_steps))["solution"]}
+        solution = answer(board, self.model.run(board, num_steps=self.num_steps))["solution"]
+        return {"solution": solution, "solved": tf.cast(is_solution(solution), tf.int32)}
 
 
 def _share(count, most):

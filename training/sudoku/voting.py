@@ -1,4 +1,6 @@
-"""Voting: from several initial oscillators for each board, the answer of the lowest energy. In TensorFlow's graph."""
+"""Answers to boards from several initial oscillators, and which of them is kept. In TensorFlow's graph."""
+
+import math
 
 import tensorflow as tf
 
@@ -17,6 +19,29 @@ def answer(board, logits):
     digits = tf.argmax(logits, axis=-1, output_type=tf.int32) + 1
     probability = tf.reduce_max(tf.nn.softmax(tf.cast(logits, tf.float32)), axis=-1)
     return {"solution": tf.where(given, board, digits), "probability": tf.where(given, 1.0, probability)}
+
+
+def breaks_no_rule(board):
+    """Whether no digit is twice in a row, a column or a box: booleans `(batch,)`.
+
+    Args:
+        board: `(batch, S, S)` int32, 0 for blank; blanks break none.
+    """
+    size = board.shape[-1]
+    box = math.isqrt(size)
+    digits = tf.one_hot(board - 1, size)
+    boxes = tf.reshape(digits, (-1, box, box, box, box, size))
+    counts = (tf.reduce_sum(digits, 1), tf.reduce_sum(digits, 2), tf.reduce_sum(boxes, (2, 4)))
+    return tf.reduce_all([tf.reduce_all(tf.reshape(count, (-1, size**2)) < 1.5, axis=1) for count in counts], axis=0)
+
+
+def is_solution(board):
+    """Whether every cell has a digit and no rule is broken: booleans `(batch,)`.
+
+    Args:
+        board: As for `breaks_no_rule`.
+    """
+    return tf.logical_and(tf.reduce_all(board > 0, axis=(1, 2)), breaks_no_rule(board))
 
 
 def last_energy(energies, num_steps=None):
@@ -38,60 +63,228 @@ def sum_of_energies(energies, num_steps=None):
     return tf.reduce_sum(energies, axis=1)
 
 
-# What can be voted by.
-ENERGIES = {"sum": sum_of_energies, "last": last_energy}
+def unrest(energies, num_steps=None):
+    """By how much the last step changed the energy, `(batch,)`: 0 once the oscillators rest.
+
+    With what `last_energy` takes. A single step tells nothing: 0.
+    """
+    if num_steps is None:
+        num_steps = tf.fill(tf.shape(energies)[:1], tf.shape(energies)[1])
+    return tf.abs(last_energy(energies, num_steps) - last_energy(energies, tf.maximum(num_steps - 1, 1)))
 
 
-def vote(board, num_samples, together, run):
-    """The answer of the lowest energy among several for each board.
+# --- how an answer is found -----------------------------------------------------------------------------------------
+
+
+class Once:
+    """The oscillators run once, and their last state is the answer.
+
+    Call arguments:
+        board: `(batch, S, S)` int32, 0 for blank.
+        run: Function from boards to `(logits, energies, num_steps)`: `(batch, S, S, S)`, `(batch, steps)`, and
+            `(batch,)` or `None` for all of the steps. Each time with the same initial oscillators.
+
+    Returns:
+        Dictionary with what `answer` gives, and `energy`, `energy_sum`, `unrest`, float32, and `steps`, int32,
+        `(batch,)`: those of the last run, and how many steps it took.
+    """
+
+    def __call__(self, board, run):
+        logits, energies, num_steps = run(board)
+        if num_steps is None:
+            num_steps = tf.fill(tf.shape(energies)[:1], tf.shape(energies)[1])
+        return {
+            **answer(board, logits),
+            "energy": last_energy(energies, num_steps),
+            "energy_sum": sum_of_energies(energies, num_steps),
+            "unrest": unrest(energies, num_steps),
+            "steps": num_steps,
+        }
+
+
+class Filling:
+    """The oscillators run again and again: each time the surest blank cells get their digits, as if they were given.
+
+    What is hard to see all at once is easier cell by cell, as for a person. A board is done as soon as an answer is a
+    solution, or a digit contradicts another one.
+
+    Args:
+        cells: Number of blank cells that are filled each time, at least.
+        confidence: All cells are filled whose digit has a larger probability than this.
+
+    Call arguments:
+        board: As for `Once`.
+        run: Likewise.
+
+    Returns:
+        As `Once`, with the steps of all runs together. Cells that are filled have the probability that they had then.
+
+    Raises:
+        ValueError: If `cells` is not a positive integer, or `confidence` is not between 0 and 1.
+    """
+
+    def __init__(self, cells=2, confidence=0.9999):
+        if not isinstance(cells, int) or isinstance(cells, bool) or cells < 1:
+            raise ValueError(f"`cells` must be an integer of at least 1. Received {cells!r}.")
+        if not 0 < confidence <= 1:
+            raise ValueError(f"`confidence` must be above 0 and at most 1. Received {confidence!r}.")
+        self.cells, self.confidence = cells, confidence
+        self._once = Once()
+
+    def __call__(self, board, run):
+        most = board.shape[1] * board.shape[2]
+        none = tf.zeros(tf.shape(board)[:1], tf.float32)
+        found = {
+            "solution": board,
+            "probability": tf.ones_like(board, tf.float32),
+            "energy": none,
+            "energy_sum": none,
+            "unrest": none,
+            "steps": tf.cast(none, tf.int32),
+        }
+
+        def body(filled, open_boards, found):
+            new = self._once(filled, run)
+            blank = filled == 0
+            # What was filled in before keeps its probability.
+            new["probability"] = tf.where(blank, new["probability"], found["probability"])
+            sure = tf.where(blank, new["probability"], -1.0)
+            least = tf.math.top_k(tf.reshape(sure, (-1, most)), min(self.cells, most)).values[:, -1]
+            chosen = blank & ((sure >= least[:, None, None]) | (sure > self.confidence))
+            new["steps"] += found["steps"]
+            found = {name: _where(open_boards, new[name], old) for name, old in found.items()}
+            filled = _where(open_boards, tf.where(chosen, new["solution"], filled), filled)
+            goes_on = tf.reduce_any(filled == 0, axis=(1, 2)) & breaks_no_rule(filled) & ~is_solution(new["solution"])
+            return filled, open_boards & goes_on, found
+
+        # Also what has no blank is run once: it has an energy too.
+        everyone = tf.fill(tf.shape(board)[:1], True)
+        state = body(board, everyone, found)
+        *_, found = tf.while_loop(
+            lambda filled, open_boards, found: tf.reduce_any(open_boards), body, state, parallel_iterations=1
+        )
+        return found
+
+
+# --- which answer is kept -------------------------------------------------------------------------------------------
+
+
+class Lowest:
+    """Keeps the answer with the lowest value of something, of equal ones the first.
+
+    Args:
+        name: `"energy_sum"` (Σₜ Eₜ, as in the paper's votes), `"energy"` (that of the last state) or `"unrest"`.
+
+    Call arguments:
+        found: What `Once` or `Filling` gives.
+
+    Returns:
+        `(batch,)` float32: the lowest wins, and nothing beats -∞.
+    """
+
+    def __init__(self, name="energy_sum"):
+        self.name = name
+
+    def __call__(self, found):
+        return found[self.name]
+
+
+class SolutionFirst:
+    """Keeps the first answer that is a solution, and where there is none what another selection keeps.
+
+    Args:
+        otherwise: The other selection.
+
+    Call arguments:
+        found: As for `Lowest`.
+
+    Returns:
+        As `Lowest`.
+    """
+
+    def __init__(self, otherwise):
+        self.otherwise = otherwise
+
+    def __call__(self, found):
+        return tf.where(is_solution(found["solution"]), -float("inf"), self.otherwise(found))
+
+
+# By the names that options have for them.
+SELECTIONS = {
+    "solution": SolutionFirst(Lowest("energy_sum")),
+    "sum": Lowest("energy_sum"),
+    "last": Lowest("energy"),
+    "unrest": Lowest("unrest"),
+}
+ATTEMPTS = {"once": Once(), "filling": Filling()}
+
+
+def vote(board, num_samples, together, attempt, selection):
+    """The answer that is kept of several for each board.
 
     The answers are found in portions of `together` samples of all boards: the memory that is needed does not depend on
-    how many samples are asked for.
+    how many samples are asked for. No more are looked for once every board has one that nothing beats.
 
     Args:
         board: `(batch, S, S)` int32, 0 for blank.
         num_samples: `(batch,)` int32, how many samples each board has: at least 1.
         together: How many samples of each board run in one go. A Python integer or a scalar tensor; the former where
             shapes have to be static, as for XLA.
-        run: Function of `(row, sample)`, both `(batch × together,)` int32: which board it is, and the number of its
-            sample. It gives `(logits, energy, voted_by)`: `(batch × together, S, S, S)`, and the energy to tell and the
-            one to vote by, `(batch × together,)`.
+        attempt: Function of `(row, sample)`, both `(batch × together,)` int32: which board it is, and the number of its
+            sample. It gives what `Once` gives.
+        selection: A selection, such as `Lowest`.
 
     Returns:
-        Dictionary with, of the chosen answer, what `answer` gives, its `energy` and `voted_by`, `(batch,)` float32, and
-        the number of its `sample`, `(batch,)` int32. Of answers that are equally good it is the first.
+        Dictionary with what `Once` gives of the answer that is kept, and `(batch,)` int32: the number of its `sample`,
+        whether it is `solved`, 0 or 1, and the `steps` of all samples that were looked at until then.
     """
-    batch, most = tf.shape(board)[0], tf.reduce_max(num_samples)
+    batch = tf.shape(board)[0]
     row = tf.repeat(tf.range(batch), together)
-    boards = tf.gather(board, row)
 
-    def body(start, best):
+    def body(start, best, score):
         sample = tf.broadcast_to(start + tf.range(together), tf.stack([batch, together]))
-        logits, energy, voted_by = run(row, tf.reshape(sample, [-1]))
-        found = {**answer(boards, logits), "energy": energy, "voted_by": voted_by}
+        found = attempt(row, tf.reshape(sample, [-1]))
+        # Beyond its own number of samples, or once it has the best answer, a board has no answers.
+        counts = (sample < num_samples[:, None]) & (score > -float("inf"))[:, None]
+        found["score"] = selection(found)
         found = {
             name: tf.reshape(value, tf.concat([[batch, together], tf.shape(value)[1:]], 0))
             for name, value in found.items()
         }
         found["sample"] = sample
-        # Beyond its own number of samples, a board has no answers.
-        energies = tf.where(sample < num_samples[:, None], found["voted_by"], float("inf"))
-        winner = tf.argmin(energies, axis=1, output_type=tf.int32)
-        better = tf.logical_or(tf.equal(start, 0), tf.reduce_min(energies, axis=1) < best["voted_by"])
-        new = {}
-        for name, old in best.items():
-            value = tf.gather(found[name], winner, axis=1, batch_dims=1)
-            value = tf.where(tf.reshape(better, [-1] + [1] * (old.shape.rank - 1)), value, old)
-            new[name] = tf.ensure_shape(value, old.shape)
-        return start + together, new
+        scores = tf.where(counts, found.pop("score"), float("inf"))
+        winner = tf.argmin(scores, axis=1, output_type=tf.int32)
+        lowest = tf.reduce_min(scores, axis=1)
+        better = tf.logical_or(tf.equal(start, 0), lowest < score)
+        # Those after the first answer that nothing beats were in vain, and depend on what else is in the batch.
+        before = tf.cumsum(tf.cast(scores == -float("inf"), tf.int32), axis=1, exclusive=True) == 0
+        steps = best["steps"] + tf.reduce_sum(tf.where(counts & before, found["steps"], 0), axis=1)
+        new = {
+            name: tf.ensure_shape(_where(better, tf.gather(found[name], winner, axis=1, batch_dims=1), old), old.shape)
+            for name, old in best.items()
+        }
+        new["steps"] = tf.ensure_shape(steps, best["steps"].shape)
+        return start + together, new, tf.ensure_shape(tf.where(better, lowest, score), score.shape)
 
-    zero = tf.zeros_like(num_samples, tf.float32)
+    zero, whole = tf.zeros_like(num_samples, tf.float32), tf.zeros_like(num_samples)
     nothing = {
         "solution": board,
         "probability": tf.zeros_like(board, tf.float32),
         "energy": zero,
-        "voted_by": zero,
-        "sample": tf.zeros_like(num_samples),
+        "energy_sum": zero,
+        "unrest": zero,
+        "steps": whole,
+        "sample": whole,
     }
-    _, best = tf.while_loop(lambda start, best: start < most, body, (tf.constant(0), nothing), parallel_iterations=1)
-    return best
+
+    def goes_on(start, best, score):
+        return tf.reduce_any((start < num_samples) & (score > -float("inf")))
+
+    start = (tf.constant(0), nothing, zero + float("inf"))
+    _, best, _ = tf.while_loop(goes_on, body, start, parallel_iterations=1)
+    return {**best, "solved": tf.cast(is_solution(best["solution"]), tf.int32)}
+
+
+def _where(condition, new, old):
+    """Of each example one or the other."""
+    return tf.where(tf.reshape(condition, [-1] + [1] * (old.shape.rank - 1)), new, old)

@@ -30,6 +30,8 @@
       cell.select();
     });
     cell.addEventListener("keydown", (event) => {
+      // The cells are no part of the form.
+      if (event.key === "Enter" && !at("solve").disabled) document.querySelector("#solver form").requestSubmit();
       const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -SIZE, ArrowDown: SIZE }[event.key];
       if (!step) return;
       event.preventDefault();
