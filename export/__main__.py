@@ -6,14 +6,18 @@ import sys
 
 from training.quiet import quiet_start
 
-_WORDS = ("check", "client", "solve")
 _USAGE = """\
 python -m export RUN_OR_PRESET DIR [--version N] [--name NAME]   write a version of a served model
 python -m export check DIR [--against RUN_OR_PRESET]            run it without Keras, and compare
+python -m export describe [DIR]                                 its signatures and limits; without DIR, of all kinds
+python -m export promote DIR VERSION [--label L]                move a label, stable, to a version beside the live ones
+python -m export rollback DIR [--label L]                       move it back to where it was
+python -m export prune DIR [--keep N]                           delete old versions that have no label
+python -m export serve DIR                                      answer over REST and gRPC, on this machine
 python -m export solve DIR [BOARDS]                             solve boards with it, in this process
 python -m export client [--rest URL | --grpc HOST:PORT] [BOARDS]   solve boards with TensorFlow Serving
 
-Each has its own --help. (A run directory that is called check, solve or client is meant by ./check and so on.)"""
+Each has its own --help. (A run directory that is called check or the like is meant by ./check and so on.)"""
 
 
 def main(arguments=None):
@@ -28,10 +32,9 @@ def main(arguments=None):
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # Before TensorFlow is imported. Its messages about devices would bury the answer.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    commands = {"check": _check, "client": _client, "solve": _solve}
     try:
-        if arguments and arguments[0] in _WORDS:
-            return commands[arguments[0]](arguments[1:])
+        if arguments and arguments[0] in _COMMANDS:
+            return _COMMANDS[arguments[0]](arguments[1:])
         return _export(arguments)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -53,14 +56,17 @@ def _export(arguments):
     parser.add_argument("directory", metavar="DIR", help="directory of the versions")
     parser.add_argument("--version", type=int, metavar="N", help="version, by default the next one")
     parser.add_argument("--name", help="name of the model for the server (default: its kind, such as sudoku)")
+    parser.add_argument("--licence", metavar="TEXT", help="licence of the weights, for the model card")
     settings = _add_settings(parser)
     options = parser.parse_intermixed_args(arguments)
     _use_tensorflow()
+    from export.card import origin
     from export.saved_model import export_model
     from training.source import load_model
 
     given = {name: getattr(options, name) for name in settings if getattr(options, name) is not None}
-    print(export_model(load_model(options.source), options.directory, options.version, options.name, **given))
+    model, facts = load_model(options.source), origin(options.source, options.licence)
+    print(export_model(model, options.directory, options.version, options.name, facts, **given))
     return 0
 
 
@@ -106,13 +112,73 @@ def _check(arguments):
     return 0 if result.passed else 1
 
 
+def _describe(arguments):
+    parser = _parser(" describe", "Tells what a version takes and answers, and its limits; or what all kinds do.")
+    parser.add_argument("directory", metavar="DIR", nargs="?", help="directory of the versions, or one version")
+    options = parser.parse_args(arguments)
+    from export.card import CARD
+    from export.declaration import table
+    from export.families import FAMILIES
+    from export.versions import EXTRA, latest_version
+
+    if options.directory is not None:
+        print((latest_version(options.directory) / EXTRA / CARD).read_text(), end="")
+    else:
+        print("\n\n".join(f"## {kind}\n\n{family.text}\n\n{table(family)}" for kind, family in FAMILIES.items()))
+    return 0
+
+
+def _promote(arguments):
+    from export.labels import promote
+
+    parser = _label_parser(" promote", "Moves a label to a version, which a server then serves beside the others.")
+    parser.add_argument("version", metavar="VERSION", type=int, help="number of the version")
+    options = parser.parse_intermixed_args(arguments)
+    return _print_labels(promote(options.directory, options.version, options.label))
+
+
+def _rollback(arguments):
+    from export.labels import rollback
+
+    options = _label_parser(" rollback", "Moves a label back to the version that it had before.").parse_args(arguments)
+    return _print_labels(rollback(options.directory, options.label))
+
+
+def _prune(arguments):
+    parser = _parser(" prune", "Deletes old versions that have no label.")
+    parser.add_argument("directory", metavar="DIR", help="directory of the versions")
+    parser.add_argument(
+        "--keep", type=int, default=1, metavar="N", help="latest versions to keep (default: %(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    from export.labels import prune
+
+    gone = prune(options.directory, options.keep)
+    print(f"deleted: {', '.join(map(str, gone)) or 'none'}")
+    return 0
+
+
+def _label_parser(name, description):
+    parser = _parser(name, description)
+    parser.add_argument("directory", metavar="DIR", help="directory of the versions")
+    parser.add_argument("--label", default="stable", metavar="L", help="the label (default: %(default)s)")
+    return parser
+
+
+def _print_labels(labels):
+    print("\n".join(f"{label}: {version}" for label, version in sorted(labels.items())))
+    return 0
+
+
 def _client(arguments):
     parser = _parser(" client", "Solves boards with TensorFlow Serving, and draws them.")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--rest", metavar="URL", default="http://localhost:8501", help="REST API (default: %(default)s)")
     where.add_argument("--grpc", metavar="HOST:PORT", help="gRPC API, such as localhost:8500")
     parser.add_argument("--model", default="sudoku", help="name of the model on the server (default: %(default)s)")
-    parser.add_argument("--version", type=int, metavar="N", help="version of the model, by default the server's latest")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--version", type=int, metavar="N", help="version of the model, by default the server's latest")
+    which.add_argument("--label", metavar="L", help="the version with this label")
     parser.add_argument("--signature", help="by default the one that takes the numbers that are given")
     parser.add_argument("--num-steps", type=int, metavar="N", help="number of steps")
     parser.add_argument("--votes", type=int, metavar="K", help="vote among K initial oscillators by energy")
@@ -140,9 +206,19 @@ def _client(arguments):
         num_steps=options.num_steps,
         num_samples=options.votes,
         seed=options.seed,
+        label=options.label,
     )
     _draw(boards, answers)
     return 0
+
+
+def _serve(arguments):
+    from export.laptop.command import serve
+
+    parser = _parser(" serve", "")
+    with quiet_start():
+        import tensorflow  # noqa: F401
+    return serve(parser, arguments)
 
 
 def _solve(arguments):
@@ -187,6 +263,17 @@ def _use_tensorflow():
     with quiet_start():
         import keras  # noqa: F401
 
+
+_COMMANDS = {
+    "check": _check,
+    "describe": _describe,
+    "promote": _promote,
+    "rollback": _rollback,
+    "prune": _prune,
+    "client": _client,
+    "serve": _serve,
+    "solve": _solve,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,6 +11,7 @@ import tempfile
 import numpy as np
 
 from export import native
+from export.card import content_hash, wrong_files
 from export.golden import BATCH_SIZES, differences, load_cases, save_cases
 from export.versions import EXTRA, latest_version, read_declaration
 
@@ -127,6 +128,7 @@ def check(directory, model=None):
     rows.append(Row("ops", "graph", str(len(report["ops"])), problems=report["problems"]))
     rows.append(_check_signatures(report, cases, declaration))
     rows.append(_check_warmup(version, report))
+    rows.append(Row("sums of files", "file", problems=wrong_files(version), note=content_hash(version)[:16]))
     return Result(version, report["tensorflow"], rows, report["ops"])
 
 

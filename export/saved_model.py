@@ -8,18 +8,21 @@ import shutil
 import keras
 import tensorflow as tf
 
+from export.card import write_card, write_sums
 from export.golden import save_cases
+from export.labels import serve_beside
 from export.servers import server_for
 from export.serving import check_batching, check_name, require_serving_api, write_serving_files, write_warmup
 from export.versions import EXTRA, existing_versions
 
 
-def export_model(model, directory, version=None, name=None, **settings):
+def export_model(model, directory, version=None, name=None, origin=None, **settings):
     """Writes a model as a version that TensorFlow Serving serves.
 
     `directory/version` gets the SavedModel with the signatures of the model's server (see `export.servers`), and in
-    `assets.extra/` warm-up requests, golden answers for `export.check`, and a description. `directory/serving` gets the
-    configuration of TensorFlow Serving and a compose file, unless they are there.
+    `assets.extra/` warm-up requests, golden answers for `export.check`, a description, a model card and the sums of all
+    files. `directory/serving` gets the configuration of TensorFlow Serving and a compose file, unless they are there.
+    Where the configuration lists which versions are served, see `export.labels`, the new one is added to them.
 
     The version is written to a temporary directory with a name that is no integer, and renamed at the end: a server
     that watches the directory never sees half of it, and an error or an interruption leaves nothing behind.
@@ -30,6 +33,7 @@ def export_model(model, directory, version=None, name=None, **settings):
         directory: Directory of the versions; made if it isn't there.
         version: Integer of at least 1; by default the one after the latest.
         name: Name of the model for the server; the server's `kind` by default, such as `"sudoku"`.
+        origin: Where the model comes from, for the model card: as `export.card.origin` gives it.
         **settings: Limits and other settings of what is served, as `export.families` has them, such as `max_steps`.
 
     Returns:
@@ -67,7 +71,7 @@ def export_model(model, directory, version=None, name=None, **settings):
     temporary = directory / f".incomplete-{version}-{os.getpid()}"
     done = False
     try:
-        _write(server, temporary, name)
+        _write(server, temporary, name, origin or {})
         try:
             temporary.rename(target)
         except OSError as error:
@@ -82,10 +86,11 @@ def export_model(model, directory, version=None, name=None, **settings):
             if created and not any(directory.iterdir()):
                 directory.rmdir()
     write_serving_files(directory, name, server.declaration.max_batch)
+    serve_beside(directory, version)
     return target
 
 
-def _write(server, path, name):
+def _write(server, path, name, origin):
     tf.saved_model.save(server, str(path), signatures=server.signatures())
     extra = path / EXTRA
     extra.mkdir()
@@ -100,6 +105,9 @@ def _write(server, path, name):
         "model": server.model.name,
         **server.description(),
         "parameters": server.model.count_params(),
+        "origin": origin,
         "written_by": {"tensorflow": tf.__version__, "keras": keras.__version__},
     }
     (extra / "export.json").write_text(json.dumps(description, indent=1) + "\n")
+    write_card(path, server.declaration, description)
+    write_sums(path)

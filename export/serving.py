@@ -9,7 +9,8 @@ import re
 IMAGE = "tensorflow/serving:2.19.1"
 
 _MODELS = """\
-# Which models the server serves, and where it finds their versions (it serves the latest one).
+# Which models the server serves, and where it finds their versions: the latest one, until `python -m export promote`
+# lists here which are served, and gives them labels.
 model_config_list {{
   config {{
     name: "{name}"
@@ -39,6 +40,8 @@ services:
     image: ${{TF_SERVING_IMAGE:-{image}}}
     command:
       - --model_config_file=/serving/models.config
+      - --model_config_file_poll_wait_seconds=5
+      - --allow_version_labels_for_unavailable_models=true
       - --enable_batching=true
       - --batching_parameters_file=/serving/batching.config
     ports:

@@ -50,7 +50,9 @@ def request_inputs(boards, signature, num_steps=None, num_samples=None, seed=0):
     return numbers
 
 
-def solve_by_rest(url, boards, model="sudoku", signature="serving_default", version=None, timeout=60, **numbers):
+def solve_by_rest(
+    url, boards, model="sudoku", signature="serving_default", version=None, timeout=60, label=None, **numbers
+):
     """Solves boards with TensorFlow Serving's REST API: any number of them, at most 32 in a request.
 
     Args:
@@ -60,6 +62,7 @@ def solve_by_rest(url, boards, model="sudoku", signature="serving_default", vers
         signature: Name of the signature.
         version: Version of the model; by default the server's latest.
         timeout: Seconds for each request.
+        label: Label of a version, such as `"stable"`, in place of its number.
         **numbers: `num_steps`, `num_samples` and `seed`, as for `request_inputs`.
 
     Returns:
@@ -76,7 +79,8 @@ def solve_by_rest(url, boards, model="sudoku", signature="serving_default", vers
     inputs = request_inputs(boards, signature, **numbers)
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"The address must look like http://localhost:8501. Received '{url}'.")
-    path = f"/v1/models/{model}" + (f"/versions/{version}" if version is not None else "") + ":predict"
+    which = f"/labels/{label}" if label is not None else f"/versions/{version}" if version is not None else ""
+    path = f"/v1/models/{model}{which}:predict"
 
     def ask(part):
         body = {"signature_name": signature, "inputs": {name: value.tolist() for name, value in part.items()}}
@@ -105,7 +109,9 @@ def solve_by_rest(url, boards, model="sudoku", signature="serving_default", vers
     return answers_in_parts(ask, inputs)
 
 
-def solve_by_grpc(address, boards, model="sudoku", signature="serving_default", version=None, timeout=60, **numbers):
+def solve_by_grpc(
+    address, boards, model="sudoku", signature="serving_default", version=None, timeout=60, label=None, **numbers
+):
     """Solves boards with TensorFlow Serving's gRPC API, as `solve_by_rest` does by the other one.
 
     Needs the packages `grpcio` and `tensorflow-serving-api`.
@@ -117,6 +123,7 @@ def solve_by_grpc(address, boards, model="sudoku", signature="serving_default", 
         signature: Likewise.
         version: Likewise.
         timeout: Likewise.
+        label: Likewise.
         **numbers: Likewise.
 
     Returns:
@@ -137,7 +144,9 @@ def solve_by_grpc(address, boards, model="sudoku", signature="serving_default", 
 
     def ask(part):
         request = predict_request(model, signature, part)
-        if version is not None:
+        if label is not None:
+            request.model_spec.version_label = label
+        elif version is not None:
             request.model_spec.version.value = version
         response = service.Predict(request, timeout=timeout)
         return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}

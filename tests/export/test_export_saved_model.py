@@ -21,7 +21,7 @@ from training.source import load_model
 def quick(monkeypatch):
     """Writing without the SavedModel, for tests of what happens around it."""
 
-    def write(server, path, name):
+    def write(server, path, name, origin):
         path.mkdir()
         (path / "saved_model.pb").write_text(name)
 
@@ -58,8 +58,8 @@ def test_an_existing_version_is_not_overwritten(model, tmp_path, quick):
 def test_a_version_that_appears_meanwhile_is_not_overwritten(model, tmp_path, monkeypatch, quick):
     write = export.saved_model._write
 
-    def slow(server, path, name):
-        write(server, path, name)
+    def slow(server, path, name, origin):
+        write(server, path, name, origin)
         (tmp_path / "1").mkdir()
         (tmp_path / "1" / "saved_model.pb").write_text("faster")
 
@@ -98,7 +98,7 @@ def test_a_failure_leaves_other_versions_alone(model, tmp_path, monkeypatch, qui
     export_model(model, tmp_path)
     before = everything(tmp_path)
 
-    def fail(server, path, name):
+    def fail(server, path, name, origin):
         path.mkdir()
         (path / "saved_model.pb").write_text("half")
         raise RuntimeError
@@ -132,7 +132,7 @@ def test_a_version_describes_itself(exported, model):
     description = json.loads((exported / "1" / "assets.extra" / "export.json").read_text())
     assert description["board_size"] == 4
     assert description["num_steps"] == 6
-    assert sorted(description["signatures"]) == ["serving_default", "solve_steps", "vote"]
+    assert sorted(description["signatures"]) == ["search", "serving_default", "solve_steps", "vote"]
     assert description["parameters"] == model.count_params()
     assert sorted(path.name for path in exported.iterdir()) == ["1", "serving"]
 
@@ -183,7 +183,8 @@ def test_edited_serving_files_are_kept(tmp_path):
 
 def test_warmup_requests_can_be_batched_and_answered(exported, served):
     requests = read_warmup(exported / "1" / "assets.extra" / "tf_serving_warmup_requests")
-    assert {request.model_spec.signature_name for request in requests} == {"serving_default", "solve_steps", "vote"}
+    names = {"serving_default", "solve_steps", "vote", "search"}
+    assert {request.model_spec.signature_name for request in requests} == names
     for request in requests:
         assert request.model_spec.name == "sudoku"
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}

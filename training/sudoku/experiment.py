@@ -260,6 +260,13 @@ class SudokuExperiment(PresetExperiment):
             results |= {f"{name}{suffix}": value for name, value in scores.items()}
         return results
 
+    def trajectories(self, model):
+        if not model.has_energy:
+            return None
+        puzzle = self.test["puzzle"][:_SHOWN]
+        noise = tf.random.stateless_normal((*puzzle.shape, model.channels), (self.options.seed, 0))
+        return model.run(tf.constant(puzzle), noise, return_energy=True)[1].numpy()
+
     def summary(self, results):
         options = self.options
         boards = len(self.test["puzzle"][: options.test_boards or None])
@@ -281,6 +288,8 @@ class SudokuExperiment(PresetExperiment):
 
 
 _BY_GIVENS = "board_accuracy_by_givens"
+# Boards of which TensorBoard shows the energy.
+_SHOWN = 16
 
 
 def _groups(givens):
