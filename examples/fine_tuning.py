@@ -26,9 +26,8 @@ if path.exists():
 
     from training.datasets.images.jpeg import read_jpegs
 
-    files, labels, _ = read_jpegs(path)
-    images = np.stack([tf.io.decode_jpeg(file).numpy() for file in files[: EXAMPLES + TEST]])
-    labels = labels[: EXAMPLES + TEST]
+    files, labels = (part[: EXAMPLES + TEST] for part in read_jpegs(path)[:2])
+    images = np.stack([tf.io.decode_jpeg(file).numpy() for file in files])
 else:
     from sklearn.datasets import load_sample_images
 
@@ -54,8 +53,8 @@ for name, model in (("without oscillators", plain), ("fine-tuned with oscillator
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     held = (images[-TEST:], labels[-TEST:])
     history = model.fit(images[:EXAMPLES], labels[:EXAMPLES], 64, EPOCHS, validation_data=held, verbose=0).history
-    start = 0 if model is plain else EPOCHS
-    plt.plot(range(start + 1, start + EPOCHS + 1), history["val_accuracy"], "o-", label=name)
+    epochs = np.arange(EPOCHS) + (1 if model is plain else EPOCHS + 1)
+    plt.plot(epochs, history["val_accuracy"], "o-", label=name)
 plt.gca().set(xlabel="epoch", ylabel="right on test images")
 plt.legend()
 plt.show()
