@@ -4,11 +4,13 @@ import argparse
 import os
 import sys
 
+from export.runtimes import RUNTIMES, UnsupportedSignatureError, write_onnx
 from training.quiet import quiet_start
 
 _USAGE = """\
 python -m export RUN_OR_PRESET DIR [--version N] [--name NAME]   write a version of a served model
-python -m export check DIR [--against RUN_OR_PRESET]            run it without Keras, and compare
+python -m export check DIR [--runtime openvino|onnx|litert|c]    run it without Keras, and compare
+python -m export onnx DIR FILE [--signature S]                  write a signature as an ONNX file
 python -m export describe [DIR]                                 its signatures and limits; without DIR, of all kinds
 python -m export promote DIR VERSION [--label L]                move a label, stable, to a version beside the live ones
 python -m export rollback DIR [--label L]                       move it back to where it was
@@ -97,6 +99,12 @@ def _check(arguments):
     parser = _parser(" check", "Runs the latest version without Keras and compares its answers with the Keras model's.")
     parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
     parser.add_argument("--against", metavar="RUN_OR_PRESET", help="compare with what this Keras model answers, too")
+    parser.add_argument(
+        "--runtime",
+        action="append",
+        choices=("c", *RUNTIMES),
+        help="run it there, too; can be given several times (default: c, TensorFlow's C API)",
+    )
     options = parser.parse_intermixed_args(arguments)
     # TensorFlow, which reads the warm-up requests, imports Keras by itself.
     _use_tensorflow()
@@ -107,7 +115,7 @@ def _check(arguments):
         from training.source import load_model
 
         model = load_model(options.against)
-    result = check(options.directory, model)
+    result = check(options.directory, model, tuple(options.runtime or ["c"]))
     print(result.table())
     return 0 if result.passed else 1
 
@@ -213,6 +221,21 @@ def _client(arguments):
     return _draw(boards, answers)
 
 
+def _onnx(arguments):
+    parser = _parser(" onnx", "Writes a signature of an exported model as an ONNX file. Limits are not checked in it.")
+    parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
+    parser.add_argument("file", metavar="FILE", help="such as sudoku.onnx")
+    parser.add_argument("--signature", default="serving_default", help="default: %(default)s")
+    options = parser.parse_intermixed_args(arguments)
+    _use_tensorflow()
+    try:
+        size = write_onnx(options.directory, options.file, options.signature)
+    except UnsupportedSignatureError as error:
+        raise ValueError(f"ONNX does not take the signature '{options.signature}': {error}") from None
+    print(f"{options.file}: {size:,} bytes")
+    return 0
+
+
 def _serve(arguments):
     from export.laptop.command import serve
 
@@ -288,6 +311,7 @@ _COMMANDS = {
     "rollback": _rollback,
     "prune": _prune,
     "client": _client,
+    "onnx": _onnx,
     "serve": _serve,
     "solve": _solve,
 }
