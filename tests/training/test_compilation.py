@@ -23,7 +23,7 @@ from training.compilation.hlo import Program
 from training.compilation.presets import step_of
 from training.compilation.report import bound
 from training.compilation.stablehlo import largest
-from training.loop import Experiment
+from training.experiment import Experiment
 from training.options import AdamOptions
 from training.strategies import make_strategy
 from training.update import Update
