@@ -23,7 +23,7 @@ NUMBERS = {
 def test_shapes_types_and_given_digits(served, boards, signature):
     answer = served(signature, board=boards, **NUMBERS[signature])
     more = {"energy_sum", "sample", "steps"} if signature in ("vote", "search") else set()
-    assert set(answer) == {"solution", "solved", "probability", "energy"} | more
+    assert set(answer) == {"solution", "solved", "probability", "energy", "steps"} | more
     assert answer["solution"].shape == answer["probability"].shape == (5, 4, 4)
     assert answer["energy"].shape == (5,)
     assert answer["solution"].dtype == np.int32
