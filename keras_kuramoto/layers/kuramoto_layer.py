@@ -11,6 +11,7 @@ from keras_kuramoto.energies import sum_over_positions, voting_energy_density
 from keras_kuramoto.layers.layer import StateLayer, exactly
 from keras_kuramoto.layers.until_rest import UntilRest
 from keras_kuramoto.ops import sphere
+from keras_kuramoto.platforms import platform
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -194,18 +195,22 @@ class KuramotoLayer(StateLayer):
         return x, c
 
     def _on_sphere(self, x):
-        return sphere.join_oscillators(sphere.normalize(sphere.split_oscillators(x, self.oscillator_dim)))
+        return platform().normalize(x, self.oscillator_dim)
 
     def _step(self, x, c, coupling):
-        groups = sphere.split_oscillators(x, self.oscillator_dim)
-        change = sphere.split_oscillators(c + coupling, self.oscillator_dim)
-        if self.project:
-            change = sphere.project_to_tangent(groups, change)
+        def step(x, c, coupling, gamma, *turn):
+            change = c + ops.cast(coupling, x.dtype)
+            if self.project:
+                change = platform().project(x, change, self.oscillator_dim)
+            for part in turn:
+                change = change + part
+            x = x + gamma * change
+            return self._on_sphere(x) if self.normalize else x
+
+        turn = ()
         if self.natural_frequency is not None:
-            turn = ops.cast(self.natural_frequency(x), self.variable_dtype)
-            change = change + sphere.split_oscillators(turn, self.oscillator_dim)
-        groups = groups + self.gamma * change
-        return sphere.join_oscillators(sphere.normalize(groups) if self.normalize else groups)
+            turn = (ops.cast(self.natural_frequency(x), self.variable_dtype),)
+        return platform().keep_arguments(step, x, c, coupling, ops.convert_to_tensor(self.gamma), *turn)
 
     def call(self, x, c, num_steps=None, return_energy=False, max_steps=None):
         if max_steps is not None:
@@ -235,8 +240,10 @@ class KuramotoLayer(StateLayer):
         x, c = self._prepare(x, c)
 
         def step(x, index, c):
-            coupling = self.coupling(x)
-            density = self.energy_density(x, c, coupling) if return_energy else None
+            # The step makes it longer: what is kept of it is as short as the connectivity's dtype.
+            coupling = self.connectivity(x)
+            energy_coupling = ops.cast(coupling, self.variable_dtype)
+            density = self.energy_density(x, c, energy_coupling) if return_energy else None
             new = self._step(x, c, coupling)
             if per_example is not None:
                 new = ops.where(index < per_example, new, x)
