@@ -1,4 +1,4 @@
-"""Draws `docs/oscillators.gif`, the moving picture of the README: `python docs/moving_picture.py`, from the checkout's root."""
+"""Draws `docs/oscillators.gif`, the moving picture of the README: `PYTHONPATH=. python docs/moving_picture.py`."""
 
 import pathlib
 

@@ -44,7 +44,9 @@ def noise_for_each(seeds, samples, shape):
 
 def same_noise(examples, shape):
     """`initial_noise` of the seed 0 and the sample 0, the same for as many examples as there are."""
-    noise = initial_noise(tf.constant(0), tf.constant(0), shape)
+    # A constant of the graph: runtimes other than TensorFlow have no such generator.
+    with tf.init_scope():
+        noise = initial_noise(tf.constant(0), tf.constant(0), shape).numpy()
     return tf.broadcast_to(noise, tf.concat([tf.shape(examples)[:1], shape], 0))
 
 

@@ -50,6 +50,7 @@ def _parser():
             command.add_argument(f"--{argument}", help=what)
         command.add_argument("--run-dir", type=pathlib.Path, help="directory of the run (default: runs/PRESET)")
         command.add_argument("--resume", action="store_true", help="go on with the run that the directory holds")
+        command.add_argument("--profile", metavar="FIRST:LAST", help="write a profile of these updates for TensorBoard")
         command.set_defaults(prepare=train.prepare)
     test = commands.add_parser(
         "evaluate", parents=[common], help="evaluate a trained model", description="Evaluates a trained model."
@@ -123,7 +124,10 @@ def _parser():
 
 
 def main(arguments=None):
-    """Runs a command and returns its exit code: 0, 2 for bad input, 130 for an interruption."""
+    """Runs a command and returns its exit code.
+
+    0, 2 for bad input, 130 after Ctrl-C, and those of `training.failures` for a training that stopped.
+    """
     options = _parser().parse_args(arguments)
     # Whatever backend the user's Keras is set to: the loop is TensorFlow's.
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -136,12 +140,23 @@ def main(arguments=None):
     except ValueError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    from training.failures import RunError
+
     try:
         run()
     except KeyboardInterrupt:
         return 130
+    except RunError as stop:
+        print(f"error: {' '.join(str(stop).split())}", file=sys.stderr)
+        return stop.exit_code
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if os.environ.get("TF_CONFIG") and code:
+        # TensorFlow's runtime would wait for the workers that are gone.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -1,157 +1,29 @@
 """The loop that trains every experiment.
 
 An experiment brings its model, its batches and its loss; the loop turns many updates into one `tf.function`, runs them
-on any strategy, and alone knows of averaged weights, checkpoints, logs and the progress bar.
+on any strategy, and alone knows when to save, evaluate and stop.
 """
 
 import contextlib
 import json
-import signal
+import math
+import sys
 import time
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from training import plots
-from training.optimizers import cosine_adam
-from training.strategies import is_chief
-from training.update import Update, jit
+from training import failures, plots
+from training.checkpoints import Checkpoints
+from training.inputs import check_batch_size, distributed_batches, timed_next
+from training.interruptions import Interruptions
+from training.runs import write_json
+from training.strategies import is_chief, num_workers
+from training.summaries import Summaries
+from training.update import Update
 
-
-class Experiment:
-    """What the loop, and the commands that train and evaluate, ask of an experiment.
-
-    A subclass is made from its options and `data_dir`, and has the methods below. What it reads of the data that is
-    only needed for training, it reads in `examples`.
-
-    Attributes:
-        options: A `LoopOptions`.
-        whole_batch_loss: Whether `loss` must see the whole batch, as one that contrasts examples must, and not a
-            replica's share of it.
-    """
-
-    options = None
-    whole_batch_loss = False
-
-    def build_model(self):
-        """A new Keras model with weights that depend on `options.seed` alone."""
-        raise NotImplementedError
-
-    def build_optimizer(self):
-        """A new Keras optimizer: Adam with a cosine decay, for `AdamOptions`, unless an experiment has another."""
-        return cosine_adam(self.options)
-
-    # --- data -------------------------------------------------------------------------------------------------------
-
-    def examples(self):
-        """The training examples: a dictionary of arrays whose first axes have one length."""
-        raise NotImplementedError
-
-    def batch(self, examples, seed):
-        """What an update takes, from its share of `examples`: `(examples, shared)`.
-
-        Args:
-            examples: Dictionary of tensors: the rows of `examples` that are this batch's.
-            seed: Two integers, other ones for each batch: all that is random must depend on them alone.
-
-        Returns:
-            Two dictionaries: tensors with a first axis of `options.batch_size` examples, and tensors that all examples
-            share.
-        """
-        del seed
-        return examples, {}
-
-    def batches(self, start):
-        """The batches of the updates `start`, `start + 1`, …: an endless `tf.data.Dataset` of what `batch` returns.
-
-        Each epoch shows all of `examples` in a new order. An experiment whose data does not fit into memory has another
-        such data set. A batch must depend on its step alone, so that a resumed run sees what it would have seen; that
-        is also what makes every strategy train on the same examples.
-
-        Raises:
-            ValueError: If there are fewer examples than a batch has.
-        """
-        options = self.options
-        # As tensors outside of the pipeline, which would hold them as constants of its graph.
-        examples = {name: tf.convert_to_tensor(values) for name, values in self.examples().items()}
-        count = len(next(iter(examples.values())))
-        if count < options.batch_size:
-            raise ValueError(
-                f"`batch_size` must be at most the {count} training examples. Received {options.batch_size}."
-            )
-
-        def batch(step):
-            rows = shuffled_rows(step, count, options)
-            seed = tf.stack([tf.constant(options.seed, tf.int64), step])
-            return self.batch({name: tf.gather(values, rows) for name, values in examples.items()}, seed)
-
-        numbers = tf.data.Dataset.counter(start=start, dtype=tf.int64)
-        return numbers.map(batch, num_parallel_calls=1).prefetch(2)
-
-    # --- training ---------------------------------------------------------------------------------------------------
-
-    def outputs(self, model, examples, shared, training):
-        """What the loss needs of the model: a tensor or a nest of tensors, each with the examples on its first axis.
-
-        Runs on each replica, on its share of the batch, compiled by XLA.
-
-        Args:
-            model: The model.
-            examples: The replica's share of what `batch` returns.
-            shared: What all examples share.
-            training: What to call the model with: whether dropout and the like are active.
-        """
-        raise NotImplementedError
-
-    def loss(self, outputs, examples, shared):
-        """`(loss, metrics)`: a scalar, and a dictionary of scalars.
-
-        Losses that the model's layers add, such as regularizers, are added to it by the loop.
-
-        Args:
-            outputs: What `outputs` returned: for the replica's share of the batch, and the scalars are means over its
-                examples; or, with `whole_batch_loss`, of all replicas, gathered.
-            examples: The examples that these are the outputs for.
-            shared: What all examples share.
-        """
-        raise NotImplementedError
-
-    # --- evaluation -------------------------------------------------------------------------------------------------
-
-    def check_model(self, model):
-        """Raises a `ValueError` if a model is none that this experiment can evaluate."""
-
-    def evaluate(self, model, strategy):
-        """A dictionary of numbers to report, or of such dictionaries for what is only to be kept with the results."""
-        raise NotImplementedError
-
-    def summary(self, results):
-        """What `evaluate` returned, as text for a person."""
-        return "\n".join(_lines(results))
-
-    def report(self, model, strategy):
-        """What a finished run leaves besides its model: `(table, figures)`.
-
-        Args:
-            model: The model with the averaged weights.
-            strategy: The `tf.distribute.Strategy`.
-
-        Returns:
-            A dictionary to be kept with the results, and one of Matplotlib figures by file name. Nothing by default.
-        """
-        del model, strategy
-        return {}, {}
-
-
-def _lines(results, indent=""):
-    width = max(map(len, results), default=0)
-    for name, value in results.items():
-        if isinstance(value, dict):
-            yield f"{indent}{name}"
-            yield from _lines(value, indent + "  ")
-        else:
-            yield f"{indent}{name:<{width}}  {value:.4f}"
+# Rows of a batch that a message shows; a file has all.
+_SHOWN_ROWS = 8
 
 
 class Trainer:
@@ -159,40 +31,36 @@ class Trainer:
 
     Args:
         experiment: An `Experiment`.
-        run: A `RunDirectory` that exists.
+        run: A `RunDirectory` that exists once `train` is called.
         strategy: A `tf.distribute.Strategy`.
         verbose: Whether to draw a progress bar and print evaluations (the chief only).
+        profile: `(first, last)`: updates of which a profile is written to the logs; `None` for none.
 
     Raises:
         ValueError: If the batch does not divide among the replicas, or the experiment has no batches of that size.
     """
 
-    def __init__(self, experiment, run, strategy, verbose=True):
+    def __init__(self, experiment, run, strategy, verbose=True, profile=None):
         self.experiment, self.run, self.strategy = experiment, run, strategy
         self.options = options = experiment.options
         self.chief = is_chief(strategy)
         self.verbose = verbose and self.chief
-        if options.batch_size % strategy.num_replicas_in_sync:
-            raise ValueError(
-                f"`batch_size` must be a multiple of the number of replicas, {strategy.num_replicas_in_sync}. "
-                f"Received {options.batch_size}."
-            )
+        self._profile = profile
+        check_batch_size(options.batch_size, strategy.num_replicas_in_sync)
         # What is wrong with the data shows before a run is made.
         experiment.batches(0)
         self._update = update = Update(experiment, strategy)
         self.model, self.average, self.optimizer = update.model, update.average, update.optimizer
         weights = {id(v) for v in self.model.weights}
-        self._state = {
+        state = {
             "model": [v.value for v in self.model.weights],
             "average": [v.value for v in self.average.weights],
             "optimizer": [v.value for v in self.optimizer.variables],
             # The states of random generators, such as dropout's.
             "seeds": [v.value for v in self.model.non_trainable_variables if id(v) not in weights],
         }
-        self.checkpoint = tf.train.Checkpoint(**self._state)
-        # Every worker takes part in saving, but only the chief's files are kept.
-        directory = run.checkpoints if self.chief else run.path / f".worker-{id(self)}"
-        self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), options.keep_checkpoints)
+        best = options.best_mode if options.best_metric else None
+        self.checkpoints = Checkpoints(run.checkpoints, state, options.keep_checkpoints, best)
         self._compiled = tf.function(self._many_updates)
 
     @property
@@ -200,124 +68,197 @@ class Trainer:
         """Number of updates made."""
         return int(self.optimizer.iterations.numpy())
 
-    def _many_updates(self, iterator, count):
-        """The means of the metrics over some updates, in the order of the update's `metrics`."""
-        # As many as there are metrics, which is known once an update is traced. Tracing another one to know it before
-        # would take as long, and compiling it much longer.
-        sums = tf.zeros([1])
-        for _ in tf.range(count):
-            tf.autograph.experimental.set_loop_options(shape_invariants=[(sums, tf.TensorShape([None]))])
-            sums += self._update(next(iterator))
-        return sums / tf.cast(count, tf.float32)
-
-    def _batches(self, start):
-        """The experiment's batches, divided among the replicas."""
-        replicas = self.strategy.num_replicas_in_sync
-        size = self.options.batch_size // replicas
-
-        def pipeline(context):
-            local = replicas // context.num_input_pipelines
-            first = context.input_pipeline_id * local
-
-            def split(examples, shared):
-                shares = {
-                    name: tf.reshape(value[first * size : (first + local) * size], (local, size, *value.shape[1:]))
-                    for name, value in examples.items()
-                }
-                copies = {name: tf.repeat(value[None], local, axis=0) for name, value in shared.items()}
-                return tf.data.Dataset.from_tensor_slices((shares, copies))
-
-            batches = self.experiment.batches(start)
-            # A replica's share of each batch, in turn. Known to be endless, no batch is taken for a partial one.
-            shares = batches.flat_map(split).prefetch(2 * local)
-            return shares.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-
-        return iter(self.strategy.distribute_datasets_from_function(pipeline))
-
-    # --- the run ----------------------------------------------------------------------------------------------------
-
     def restore(self):
-        """Goes back to the latest checkpoint, if there is one.
+        """Goes back to the newest whole checkpoint, if there is one, and says so of newer ones that are damaged.
 
         Returns:
             The number of updates made before it (0 without a checkpoint).
 
         Raises:
-            ValueError: If the checkpoint is of another model.
+            ValueError: If the checkpoint is of another model, there are some and none is whole, or the workers do not
+                see the same ones.
         """
-        latest = tf.train.latest_checkpoint(str(self.run.checkpoints))
-        if latest is None:
-            return 0
-        saved = {name: tuple(shape) for name, shape in tf.train.list_variables(latest)}
-        wanted = {
-            f"{group}/{index}/.ATTRIBUTES/VARIABLE_VALUE": tuple(variable.shape)
-            for group, variables in self._state.items()
-            for index, variable in enumerate(variables)
-            # Those that were written before the states of generators were kept have none.
-            if group != "seeds" or any(name.startswith("seeds/") for name in saved)
-        }
-        saved = {name: shape for name, shape in saved.items() if name.split("/")[0] in self._state}
-        if saved != wanted:
+        step, damaged = self.checkpoints.restore()
+        if damaged and self.chief:
+            print("\n".join([*damaged, f"Going on from the checkpoint of update {step}."]), file=sys.stderr, flush=True)
+        steps = self._of_all_workers(step)
+        if len(set(steps)) > 1:
             raise ValueError(
-                f"The checkpoint '{latest}' is of another model: it has {len(saved)} variables, this model and its "
-                f"optimizer {len(wanted)}, or they differ in shape. Choose another --run-dir, or the options it was "
-                "made with."
+                f"The workers find checkpoints of different updates, {', '.join(map(str, steps))}. The run directory "
+                f"'{self.run.path}' must be on a file system that all of them share."
             )
-        self.checkpoint.restore(latest).expect_partial()
-        return self.step
+        return step
 
     def train(self):
         """Trains from the present step to the last, evaluating and saving on the way.
 
-        An interruption (Ctrl-C, SIGTERM) ends the updates in progress, saves a checkpoint and raises
-        `KeyboardInterrupt`.
+        An interruption ends the updates in progress, saves a checkpoint and is raised.
 
         Returns:
             The last evaluation, a dictionary.
+
+        Raises:
+            KeyboardInterrupt: After Ctrl-C.
+            RunError: After SIGTERM, if the loss is not finite, if a file can't be written, or if another worker does
+                not answer any more.
         """
-        options, results = self.options, {}
+        with contextlib.ExitStack() as stack:
+            try:
+                summaries = stack.enter_context(Summaries(self.run.logs, self.chief, self._profile))
+                results = self._train(summaries, stack.enter_context(Interruptions(self.strategy)))
+                self._report()
+            except OSError as error:
+                raise failures.FilesError(
+                    f"The run directory '{self.run.path}' can't be written: {failures.reason(error)}. Mend this and go "
+                    f"on with --resume, from the checkpoint of update {self.checkpoints.latest() or 0}."
+                ) from error
+            except tf.errors.OpError as error:
+                raise failures.of_operation(error, num_workers(self.strategy)) or error from None
+            finally:
+                # What is being written when a run stops is worth having.
+                with contextlib.suppress(failures.FilesError):
+                    self.checkpoints.wait()
+        return results
+
+    # --- updates ----------------------------------------------------------------------------------------------------
+
+    def _many_updates(self, iterator, count):
+        """Makes updates.
+
+        Returns:
+            The means of the metrics, in the order of the update's `metrics`; the seconds that input was waited for; and
+            the first update, counted from 0, whose loss or gradient is not finite, -1 if there is none.
+        """
+        # As many as there are metrics, which is known once an update is traced. Tracing another one to know it before
+        # would take as long, and compiling it much longer.
+        sums, waited, bad = tf.zeros([1]), tf.zeros([], tf.float64), -1
+        for index in tf.range(count):
+            tf.autograph.experimental.set_loop_options(shape_invariants=[(sums, tf.TensorShape([None]))])
+            batch, seconds = timed_next(iterator, [sums])
+            values = self._update(batch)
+            names = self._update.metrics
+            finite = tf.math.is_finite(values[names.index("loss")] + values[names.index("gradient_norm")])
+            bad = tf.where(finite | (bad >= 0), bad, index)
+            waited += seconds
+            sums += values
+        return sums / tf.cast(count, tf.float32), waited, bad
+
+    def _call(self, iterator, count):
+        """Makes updates and returns the means of their metrics, by name."""
+        before = self.step
+        started = time.perf_counter()
+        means, waited, bad = self._compiled(iterator, tf.constant(count))
+        metrics = dict(zip(self._update.metrics, means.numpy().tolist()))
+        elapsed = time.perf_counter() - started
+        if int(bad) >= 0:
+            self._stop_diverged(before + int(bad), metrics)
+        return {**metrics, "step_seconds": elapsed / count, "input_wait": float(waited) / elapsed}
+
+    def _stop_diverged(self, before, metrics):
+        """Says of an update that its loss or its gradient is not finite. Its weights are in no file."""
+        self.checkpoints.wait()
+        rows, last = self.experiment.rows(before), self.checkpoints.latest()
+        if self.chief:
+            found = {"update": before + 1, "rows": rows, "means": {n: repr(value) for n, value in metrics.items()}}
+            write_json(self.run.divergence, {**found, "checkpoint": last})
+        options = self.options
+        shown = ", ".join(map(str, (rows or [])[:_SHOWN_ROWS])) + (", …" if len(rows or []) > _SHOWN_ROWS else "")
+        kept = f"The last good checkpoint is of update {last}" if last is not None else "There is no checkpoint yet"
+        raise failures.DivergedError(
+            f"The {'loss' if not math.isfinite(metrics['loss']) else 'gradient'} is not finite at update {before + 1}"
+            + (f", of the training examples {shown} ({self.run.divergence} has all)" if rows else "")
+            + f". {kept}, and nothing was written over it. Try, in another --run-dir, a lower learning_rate (here "
+            f"{options.learning_rate:g}), a smaller clip_norm (here {options.clip_norm:g}"
+            + (", which clips nothing" if not options.clip_norm else "")
+            + "), or training data without what is wrong with these examples."
+        )
+
+    # --- the run ----------------------------------------------------------------------------------------------------
+
+    def _train(self, summaries, interruptions):
+        options = self.options
+        if self.chief:
+            self.run.forget_results_after(self.step)
         if self.step >= options.steps:
             # A finished run that is resumed has nothing left but to write its model, such as for another version.
             self._write_model()
-        writer = tf.summary.create_file_writer(str(self.run.logs)) if self.chief else tf.summary.create_noop_writer()
-        iterator = self._batches(self.step)
-        with writer.as_default(), _postponed_interrupt() as interrupted:
-            bar = None
-            while self.step < options.steps:
-                if bar is None and self.verbose:
-                    first = self.step
-                    last = min(_next_multiple(first, options.evaluate_every), options.steps)
-                    print(f"Updates {first + 1} to {last} of {options.steps}", flush=True)
-                    bar = keras.utils.Progbar(last - first, unit_name="update")
-                count = min(options.steps_per_call, options.steps - self.step)
-                started = time.perf_counter()
-                means = self._compiled(iterator, tf.constant(count)).numpy()
-                metrics = dict(zip(self._update.metrics, means.tolist()))
-                metrics["step_seconds"] = (time.perf_counter() - started) / count
-                step = self.step
-                for name, value in metrics.items():
-                    tf.summary.scalar(f"train/{name}", value, step=step)
-                shown = [(n, v) for n, v in metrics.items() if n not in ("step_seconds", "gradient_norm")]
-                if bar is not None:
-                    bar.update(step - first, values=shown)
-                ending = step >= options.steps or interrupted()
-                if ending or step % options.checkpoint_every == 0:
-                    self.save()
-                if interrupted():
-                    self._write_model()
-                    raise KeyboardInterrupt
-                if ending or step % options.evaluate_every == 0:
-                    bar = None
-                    results = self.experiment.evaluate(self.average, self.strategy)
-                    numbers = {name: value for name, value in results.items() if not isinstance(value, dict)}
-                    for name, value in numbers.items():
-                        tf.summary.scalar(f"test/{name}", value, step=step)
-                    if self.verbose:
-                        print("  " + "  ".join(f"{name} {value:.4f}" for name, value in numbers.items()), flush=True)
-                    if self.chief:
-                        self.run.add_result({"step": step, "train": metrics, "test": results})
-                    self._write_model()
-        self._report()
+        results = self._evaluation_owed(summaries)
+        iterator = distributed_batches(self.experiment, self.strategy, self.step)
+        bar = None
+        while self.step < options.steps:
+            if bar is None and self.verbose:
+                first = self.step
+                last = min(_next_multiple(first, options.evaluate_every), options.steps)
+                print(f"Updates {first + 1} to {last} of {options.steps}", flush=True)
+                bar = keras.utils.Progbar(last - first, unit_name="update")
+            summaries.before_updates(self.step)
+            metrics = self._call(iterator, self._next_stop(summaries) - self.step)
+            step = self.step
+            summaries.after_updates(step)
+            summaries.scalars("train", metrics, step)
+            if bar is not None:
+                bar.update(step - first, values=[(n, v) for n, v in metrics.items() if n not in _NOT_SHOWN])
+            self._stop_if_told(interruptions)
+            self.checkpoints.check()
+            evaluating = step >= options.steps or step % options.evaluate_every == 0
+            if step >= options.steps or step % options.checkpoint_every == 0 or (evaluating and options.best_metric):
+                self._save()
+            if evaluating:
+                bar = None
+                results = self._evaluate(summaries, metrics)
+                # Evaluations last long.
+                if step < options.steps:
+                    self._stop_if_told(interruptions)
+        self.checkpoints.wait()
+        return results
+
+    def _next_stop(self, summaries):
+        """The update after which the next call ends."""
+        stops = [_next_multiple(self.step, self.options.steps_per_call), self.options.steps]
+        return min(stop for stop in (*stops, summaries.profile_boundary(self.step)) if stop is not None)
+
+    def _stop_if_told(self, interruptions):
+        if interruptions.stop():
+            self._save()
+            self.checkpoints.wait()
+            self._write_model()
+            raise interruptions.exception()
+
+    def _save(self):
+        if self.chief:
+            self.checkpoints.save(self.step)
+
+    def _evaluation_owed(self, summaries):
+        """Makes the evaluation that a run was stopped before, and returns it, or the one that was made."""
+        step, options = self.step, self.options
+        done = [result for result in self.run.read_results() if result.get("step") == step and "test" in result]
+        if done:
+            return done[-1]["test"]
+        if step and (step % options.evaluate_every == 0 or step >= options.steps):
+            return self._evaluate(summaries, {})
+        return {}
+
+    def _evaluate(self, summaries, metrics):
+        step = self.step
+        results = self.experiment.evaluate(self.average, self.strategy)
+        numbers = {name: value for name, value in results.items() if not isinstance(value, dict)}
+        if self.options.best_metric and self.options.best_metric not in numbers:
+            raise failures.RunError(
+                f"`best_metric` must be a number of the evaluation: {', '.join(numbers)}. Received "
+                f"'{self.options.best_metric}'."
+            )
+        if self.verbose:
+            print("  " + "  ".join(f"{name} {value:.4f}" for name, value in numbers.items()), flush=True)
+        if self.chief:
+            summaries.scalars("test", numbers, step)
+            summaries.oscillators(self.average, step)
+            energies = self.experiment.trajectories(self.average)
+            if energies is not None:
+                summaries.trajectories(energies, step)
+            self.run.add_result({"step": step, "train": metrics, "test": results})
+            self._write_model()
+            if self.options.best_metric and self.checkpoints.rate(step, numbers[self.options.best_metric]):
+                self._write_model(self.run.best)
         return results
 
     def _report(self):
@@ -331,93 +272,26 @@ class Trainer:
             if self.verbose:
                 print(json.dumps(table, indent=1), flush=True)
 
-    def _write_model(self):
+    def _write_model(self, path=None):
         """Writes the averaged weights as a Keras model, whole or not at all."""
         if self.chief:
-            temporary = self.run.model.with_name(f"incomplete-{self.run.model.name}")
-            self.average.save(temporary)
-            temporary.replace(self.run.model)
+            path = path or self.run.model
+            temporary = path.with_name(f"incomplete-{path.name}")
+            try:
+                self.average.save(temporary)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
 
-    def save(self):
-        """Writes a checkpoint of the present state."""
-        self.manager.save(checkpoint_number=self.step)
-        if not self.chief:
-            tf.io.gfile.rmtree(self.manager.directory)
-
-
-def shuffled_rows(step, count, options):
-    """The rows of a batch: each epoch, all of a data set in a new order, that depends on the seed alone.
-
-    Args:
-        step: int64 scalar tensor, the number of the update.
-        count: Number of rows of the data set, at least `options.batch_size`.
-        options: A `LoopOptions`.
-
-    Returns:
-        int32 tensor `(batch_size,)`.
-    """
-    per_epoch = count // options.batch_size
-    epoch, within = step // per_epoch, step % per_epoch
-    seed = tf.stack([tf.constant(options.seed, tf.int64), -1 - epoch])
-    order = tf.random.experimental.stateless_shuffle(tf.range(count), seed)
-    return order[within * options.batch_size :][: options.batch_size]
+    def _of_all_workers(self, value):
+        """A number of each replica's worker."""
+        values = self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant([value]))
+        return self.strategy.gather(values, axis=0).numpy().tolist()
 
 
-class BatchRunner:
-    """Applies a function to arrays in batches, on all replicas, compiled once.
-
-    Args:
-        strategy: A `tf.distribute.Strategy`.
-        function: Function of tensors with a first axis of equal length, to a dictionary of such tensors.
-        batch_size: Length of a batch, over all replicas; the last one is filled up and cut again.
-
-    Example:
-
-    >>> runner = BatchRunner(make_strategy("cpu"), lambda x: {"double": 2 * x}, batch_size=4)
-    >>> runner([np.arange(6)])["double"].tolist()
-    [0, 2, 4, 6, 8, 10]
-    """
-
-    def __init__(self, strategy, function, batch_size):
-        self.strategy = strategy
-        self.share = -(-batch_size // strategy.num_replicas_in_sync)
-        self.size = self.share * strategy.num_replicas_in_sync
-        self._run = tf.function(
-            lambda *values: strategy.run(lambda *share: jit(strategy, function)(*share), args=values)
-        )
-
-    def __call__(self, arrays):
-        """Returns a dictionary of NumPy arrays for a list of NumPy arrays with first axes of equal length."""
-        count = len(arrays[0])
-        pieces = []
-        for start in range(0, count, self.size):
-            rows = np.arange(start, start + self.size) % count
-            outputs = self._run(*[self._distribute(array[rows]) for array in arrays])
-            pieces.append(
-                {name: self.strategy.gather(v, axis=0).numpy()[: count - start] for name, v in outputs.items()}
-            )
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-
-    def _distribute(self, array):
-        return self.strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(array[context.replica_id_in_sync_group * self.share :][: self.share])
-        )
+# What TensorBoard has and the progress line does not.
+_NOT_SHOWN = ("step_seconds", "gradient_norm")
 
 
 def _next_multiple(value, factor):
     return (value // factor + 1) * factor
-
-
-@contextlib.contextmanager
-def _postponed_interrupt():
-    """Notes SIGINT and SIGTERM instead of raising, so that a checkpoint never holds half an update."""
-    seen = []
-    previous = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(ValueError):  # Not in the main thread: there is nothing to postpone.
-            previous[number] = signal.signal(number, lambda *_: seen.append(True))
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -100,6 +100,9 @@ class LoopOptions(Options):
         evaluate_every: Updates between two evaluations of the averaged weights.
         checkpoint_every: Updates between two checkpoints.
         keep_checkpoints: How many of the latest checkpoints are kept.
+        best_metric: Number of the evaluation by which the best checkpoint is kept too, and its weights as `best.keras`;
+            none if empty.
+        best_mode: Whether the greatest (`"max"`) or the least (`"min"`) of it is the best.
         seed: Seed of everything random: weights, order, noise.
     """
 
@@ -111,7 +114,9 @@ class LoopOptions(Options):
     average_momentum: float = option(0.995, least=0, below=1)
     evaluate_every: int = option(500, least=1)
     checkpoint_every: int = option(500, least=1)
-    keep_checkpoints: int = option(2, least=1)
+    keep_checkpoints: int = option(2, least=1, kept=False)
+    best_metric: str = option("", kept=False)
+    best_mode: str = option("max", choices=("max", "min"), kept=False)
     seed: int = option(0, least=0, evaluation=True)
 
     def __post_init__(self):

@@ -1,6 +1,6 @@
 """Experiments whose model is a preset."""
 
-from training.loop import Experiment
+from training.experiment import Experiment
 from training.source import start_from
 
 

@@ -272,6 +272,8 @@ add_presets(
         ),
         # Trains on a CPU.
         "sudoku9_small": lambda: _akorn(connectivity=AttentionConnectivity(4, BoardEncoding()), **_SMALL),
+        # The same, trained on hard boards too.
+        "sudoku9_mixed": lambda: _akorn(connectivity=AttentionConnectivity(4, BoardEncoding()), **_SMALL),
         "sudoku9_small_symmetric": lambda: _akorn(
             connectivity=SymmetricAttentionConnectivity(4, BoardEncoding()), **_SMALL
         ),

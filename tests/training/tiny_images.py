@@ -21,8 +21,9 @@ from keras_kuramoto.layers import (
     OscillatorReadout,
     StimuliTransition,
 )
+from training.experiment import Experiment
 from training.images.contrast import contrastive_loss
-from training.loop import Experiment, Trainer
+from training.loop import Trainer
 from training.options import LoopOptions
 from training.runs import RunDirectory
 from training.strategies import make_strategy

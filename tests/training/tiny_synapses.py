@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_kuramoto.layers import SynapticMemory
-from training.loop import Experiment, Trainer
+from training.experiment import Experiment
+from training.loop import Trainer
 from training.options import AdamOptions
 from training.runs import RunDirectory
 from training.strategies import make_strategy

@@ -22,8 +22,10 @@ def prepare(options):
         ValueError: For bad input, before anything is written over.
     """
     # TensorFlow starts only now: `--help` should not wait for it.
+    from training.failures import TerminatedError
     from training.loop import Trainer
-    from training.strategies import make_strategy
+    from training.strategies import describe, make_strategy
+    from training.summaries import parse_profile
 
     entry = EXPERIMENTS[options.command]
     experiment, presets = entry.load()
@@ -34,19 +36,25 @@ def prepare(options):
     settings = dataclasses.replace(with_settings(presets[options.preset], options.set), **given)
     run = RunDirectory(options.run_dir or pathlib.Path("runs") / options.preset)
     config = {"experiment": options.command, "preset": options.preset, "options": settings}
+    profile = options.profile and parse_profile(options.profile)
     run.check(config, options.resume)
     strategy = make_strategy(options.strategy)
-    trainer = Trainer(experiment(settings, options.data_dir), run, strategy)
+    chosen = "auto chose " if options.strategy == "auto" else ""
+    print(f"Strategy: {chosen}{describe(strategy)}", flush=True)
+    trainer = Trainer(experiment(settings, options.data_dir), run, strategy, profile=profile)
+    if trainer.chief:
+        run.claim()
+        # Another process may have made it meanwhile.
+        run.check(config, options.resume)
+        run.create(config)
     if options.resume:
         trainer.restore()
-    if trainer.chief:
-        run.create(config)
 
     def train():
         print(f"Run directory: {run.path}", flush=True)
         try:
             trainer.train()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, TerminatedError):
             print(f"\nStopped after update {trainer.step}. Go on with --resume.", file=sys.stderr)
             raise
         print(f"Trained: {run.model}", flush=True)

@@ -13,7 +13,7 @@ from keras_kuramoto.models import ImageClassifier
 from training.datasets.augmentations import AugMix, ClassifierAugmentation, RandomSignedNoise
 from training.datasets.images import load_images
 from training.images.pictures import calibration_figure
-from training.images.running import ImageRunner
+from training.images.running import ImageRunner, trajectories
 from training.images.toolbox import require_packages
 from training.options import AdamOptions, option
 from training.preset_experiment import PresetExperiment
@@ -201,6 +201,9 @@ class ClassifierExperiment(PresetExperiment):
     def _test(self):
         count = self.options.test_images or None
         return self.test.image[:count].astype("float32") / 255, self.test.label[:count]
+
+    def trajectories(self, model):
+        return trajectories(model, self.test.image, self.options.seed)
 
     def evaluate(self, model, strategy):
         """Accuracy, cross-entropy and expected calibration error on test images; robustness, if it is asked for.

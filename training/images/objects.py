@@ -10,7 +10,7 @@ from training.datasets.objects import load
 from training.images.clustering import AgglomerativeClustering, KMeansClustering, UpTiling, feature_maps, find_objects
 from training.images.contrast import ContrastiveExperiment, ContrastiveOptions
 from training.images.pictures import objects_figure
-from training.images.running import ImageRunner
+from training.images.running import ImageRunner, trajectories
 from training.options import option
 
 CLUSTERINGS = {"agglomerative": AgglomerativeClustering, "kmeans": KMeansClustering}
@@ -146,6 +146,9 @@ class ObjectsExperiment(ContrastiveExperiment):
 
     def _clustering(self):
         return CLUSTERINGS[self.options.clustering](self.options.clusters, self.options.components or None)
+
+    def trajectories(self, model):
+        return trajectories(model, self.test["image"], self.options.seed)
 
     def evaluate(self, model, strategy):
         """FG-ARI and mean best overlap, means over the test images, from 0 to 1.

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_kuramoto.models import ImageClassifier
 from training.datasets.images import load_images
 from training.images.contrast import ContrastiveExperiment, ContrastiveOptions, contrastive_loss
-from training.images.running import ImageRunner
+from training.images.running import ImageRunner, trajectories
 from training.options import option
 
 
@@ -77,6 +77,9 @@ class PretrainingExperiment(ContrastiveExperiment):
     def check_model(self, model):
         if not isinstance(model, ImageClassifier):
             raise ValueError(f"A {type(model).__name__} is no classifier of images, which this experiment trains.")
+
+    def trajectories(self, model):
+        return trajectories(model, self.test, self.options.seed)
 
     def evaluate(self, model, strategy):
         """The contrastive loss of two views of each test image, and the share of views that are told apart."""

@@ -3,7 +3,25 @@
 import numpy as np
 import tensorflow as tf
 
-from training.loop import BatchRunner
+from training.batch_runner import BatchRunner
+
+
+def trajectories(model, images, seed):
+    """The energy of the last block along the steps of the first images: what `Experiment.trajectories` asks for.
+
+    Args:
+        model: An `ImageModel`.
+        images: `(count, height, width, 3)`, uint8; sixteen are taken.
+        seed: Seed of the initial oscillators.
+
+    Returns:
+        Array `(examples, steps)`, or `None` for a model without oscillators.
+    """
+    if not model.has_energy:
+        return None
+    image = images[:16].astype("float32") / 255
+    noise = tf.random.stateless_normal((len(image), *model.noise_shape(*image.shape[1:3])), (seed, 0), alg="philox")
+    return model.run(image, noise, return_energy=True)[1].numpy()
 
 
 class ImageRunner:

@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras import ops
 
 from keras_kuramoto.solvers import AdaptiveSolver, FixedStepSolver
+from training.batch_runner import BatchRunner
 from training.datasets.images import load
-from training.loop import BatchRunner, Experiment
+from training.experiment import Experiment
 from training.optimizers import decaying_lion
 from training.options import LionOptions, option, unknown
 

@@ -84,14 +84,17 @@ class HopfieldExperiment(ClassifierExperiment):
                 # Both cues are equally frequent.
                 row[name] = share([found == edit.labels(labels, np.full_like(labels, cue)).numpy() for cue in (0, 1)])
             table[split] = row
-        _, energies = model.memory(model.initial_state(self.test.image[:_DRAWN]), return_energy=True)
-        energies = np.asarray(energies)
+        energies = self.trajectories(model)
         times = np.linspace(0, model.memory.t1, energies.shape[1])
         accuracies = {name: [table["train"][name], table["test"][name]] for name in table["test"]}
         return {"accuracy": table}, {
             "accuracy.png": accuracy_figure(accuracies, ["train", "test"]),
             "energy.png": energy_figure(times, {"": energies}),
         }
+
+    def trajectories(self, model):
+        _, energies = model.memory(model.initial_state(self.test.image[:_DRAWN]), return_energy=True)
+        return np.asarray(energies)
 
     def _labels(self, images):
         return images.label[: self.options.test_images]

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from training.loop import BatchRunner
+from training.batch_runner import BatchRunner
 from training.sudoku.voting import Lowest, Once, answer, is_solution, vote
 
 

@@ -1,0 +1,199 @@
+"""What an experiment brings: its model, its batches, its loss and its evaluation."""
+
+import tensorflow as tf
+
+from training.optimizers import cosine_adam
+
+
+class Experiment:
+    """What the loop, and the commands that train and evaluate, ask of an experiment.
+
+    A subclass is made from its options and `data_dir`, and has the methods below. What it reads of the data that is
+    only needed for training, it reads in `examples`.
+
+    Attributes:
+        options: A `LoopOptions`.
+        whole_batch_loss: Whether `loss` must see the whole batch, as one that contrasts examples must, and not a
+            replica's share of it.
+    """
+
+    options = None
+    whole_batch_loss = False
+
+    def build_model(self):
+        """A new Keras model with weights that depend on `options.seed` alone."""
+        raise NotImplementedError
+
+    def build_optimizer(self):
+        """A new Keras optimizer: Adam with a cosine decay, for `AdamOptions`, unless an experiment has another."""
+        return cosine_adam(self.options)
+
+    # --- data -------------------------------------------------------------------------------------------------------
+
+    def examples(self):
+        """The training examples: a dictionary of arrays whose first axes have one length."""
+        raise NotImplementedError
+
+    def batch(self, examples, seed):
+        """What an update takes, from its share of `examples`: `(examples, shared)`.
+
+        Args:
+            examples: Dictionary of tensors: the rows of `examples` that are this batch's.
+            seed: Two integers, other ones for each batch: all that is random must depend on them alone.
+
+        Returns:
+            Two dictionaries: tensors with a first axis of `options.batch_size` examples, and tensors that all examples
+            share.
+        """
+        del seed
+        return examples, {}
+
+    def batches(self, start):
+        """The batches of the updates `start`, `start + 1`, …: an endless `tf.data.Dataset` of what `batch` returns.
+
+        Each epoch shows all of `examples` in a new order. An experiment whose data does not fit into memory has another
+        such data set. A batch must depend on its step alone, so that a resumed run sees what it would have seen; that
+        is also what makes every strategy train on the same examples.
+
+        Raises:
+            ValueError: If there are fewer examples than a batch has.
+        """
+        options = self.options
+        # As tensors outside of the pipeline, which would hold them as constants of its graph.
+        examples = {name: tf.convert_to_tensor(values) for name, values in self.examples().items()}
+        count = len(next(iter(examples.values())))
+        if count < options.batch_size:
+            raise ValueError(
+                f"`batch_size` must be at most the {count} training examples. Received {options.batch_size}."
+            )
+
+        def batch(step):
+            rows = shuffled_rows(step, count, options)
+            seed = tf.stack([tf.constant(options.seed, tf.int64), step])
+            return self.batch({name: tf.gather(values, rows) for name, values in examples.items()}, seed)
+
+        numbers = tf.data.Dataset.counter(start=start, dtype=tf.int64)
+        return numbers.map(batch, num_parallel_calls=1).prefetch(2)
+
+    def shares(self, start, worker, workers):
+        """What one of several workers reads: its share of each of `batches`, one after the other.
+
+        By default it makes whole batches and keeps a part, since what is random in `batch` is drawn for all examples at
+        once. An experiment whose examples are slow to read has another such data set, which reads only its rows.
+
+        Args:
+            start: The first update.
+            worker: Which worker.
+            workers: How many there are; they divide `options.batch_size`.
+
+        Returns:
+            An endless `tf.data.Dataset` of what `batch` returns, with examples from `worker * batch_size / workers` on.
+        """
+        size = self.options.batch_size // workers
+
+        def share(examples, shared):
+            return {name: value[worker * size :][:size] for name, value in examples.items()}, shared
+
+        batches = self.batches(start)
+        return batches.map(share) if workers > 1 else batches
+
+    def rows(self, update):
+        """Which examples the batch of an update has, by their number in `examples`; `None` if that is not known.
+
+        Args:
+            update: Number of updates made before it.
+        """
+        if type(self).batches is not Experiment.batches:
+            return None
+        count = len(next(iter(self.examples().values())))
+        return shuffled_rows(tf.constant(update, tf.int64), count, self.options).numpy().tolist()
+
+    # --- training ---------------------------------------------------------------------------------------------------
+
+    def outputs(self, model, examples, shared, training):
+        """What the loss needs of the model: a tensor or a nest of tensors, each with the examples on its first axis.
+
+        Runs on each replica, on its share of the batch, compiled by XLA.
+
+        Args:
+            model: The model.
+            examples: The replica's share of what `batch` returns.
+            shared: What all examples share.
+            training: What to call the model with: whether dropout and the like are active.
+        """
+        raise NotImplementedError
+
+    def loss(self, outputs, examples, shared):
+        """`(loss, metrics)`: a scalar, and a dictionary of scalars.
+
+        Losses that the model's layers add, such as regularizers, are added to it by the loop.
+
+        Args:
+            outputs: What `outputs` returned: for the replica's share of the batch, and the scalars are means over its
+                examples; or, with `whole_batch_loss`, of all replicas, gathered.
+            examples: The examples that these are the outputs for.
+            shared: What all examples share.
+        """
+        raise NotImplementedError
+
+    # --- evaluation -------------------------------------------------------------------------------------------------
+
+    def check_model(self, model):
+        """Raises a `ValueError` if a model is none that this experiment can evaluate."""
+
+    def evaluate(self, model, strategy):
+        """A dictionary of numbers to report, or of such dictionaries for what is only to be kept with the results."""
+        raise NotImplementedError
+
+    def summary(self, results):
+        """What `evaluate` returned, as text for a person."""
+        return "\n".join(_lines(results))
+
+    def trajectories(self, model):
+        """The energy along some trajectories of evaluation: an array `(examples, steps)`, or `None` by default.
+
+        Args:
+            model: The model with the averaged weights.
+        """
+        del model
+
+    def report(self, model, strategy):
+        """What a finished run leaves besides its model: `(table, figures)`.
+
+        Args:
+            model: The model with the averaged weights.
+            strategy: The `tf.distribute.Strategy`.
+
+        Returns:
+            A dictionary to be kept with the results, and one of Matplotlib figures by file name. Nothing by default.
+        """
+        del model, strategy
+        return {}, {}
+
+
+def _lines(results, indent=""):
+    width = max(map(len, results), default=0)
+    for name, value in results.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}"
+            yield from _lines(value, indent + "  ")
+        else:
+            yield f"{indent}{name:<{width}}  {value:.4f}"
+
+
+def shuffled_rows(step, count, options):
+    """The rows of a batch: each epoch, all of a data set in a new order, that depends on the seed alone.
+
+    Args:
+        step: int64 scalar tensor, the number of the update.
+        count: Number of rows of the data set, at least `options.batch_size`.
+        options: A `LoopOptions`.
+
+    Returns:
+        int32 tensor `(batch_size,)`.
+    """
+    per_epoch = count // options.batch_size
+    epoch, within = step // per_epoch, step % per_epoch
+    seed = tf.stack([tf.constant(options.seed, tf.int64), -1 - epoch])
+    order = tf.random.experimental.stateless_shuffle(tf.range(count), seed)
+    return order[within * options.batch_size :][: options.batch_size]
