@@ -24,8 +24,8 @@ class UntilRest:
 
     >>> from keras import ops
     >>> from keras_kuramoto.layers import AttentionConnectivity, KuramotoLayer
-    >>> layer = KuramotoLayer(AttentionConnectivity(2), oscillator_dim=2, num_steps=500)
-    >>> x, steps = layer(ops.ones((3, 5, 8)), ops.ones((3, 5, 8)), num_steps=UntilRest(1e-4))
+    >>> layer = KuramotoLayer(AttentionConnectivity(2), oscillator_dim=2, num_steps=500, step_size=0.1)
+    >>> x, steps = layer(ops.ones((3, 5, 8)), 5 * ops.ones((3, 5, 8)), num_steps=UntilRest(1e-4))
     >>> x.shape, steps.shape, int(ops.max(steps)) < 500
     ((3, 5, 8), (3,), True)
     """
