@@ -11,7 +11,11 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The build of an editable install warns of what is meant here: packages beside the one that is installed.
 export PYTHONWARNINGS ?= ignore
 
-.PHONY: demo demo-objects test lint format bench docs clean
+# What was tested together; without it pip takes the newest of what setup.cfg allows.
+PIP := $(BIN)/python -m pip install --quiet --constraint tested-versions.txt
+BACKENDS ?= tensorflow jax torch
+
+.PHONY: demo demo-objects test test-library test-applications test-page lint format bench docs wheel clean
 
 # Oscillators learn 4x4 Sudoku, more steps help, the model is exported and checked; then the weights that come with the
 # library solve a 9x9 board from its SavedModel.
@@ -28,12 +32,20 @@ demo-objects: $(VENV)/.run
 	$(BIN)/python -m training evaluate objects_tetrominoes_small --pictures $(DEMO)-objects \
 		--set test_data=tetrominoes/32x32_train64_test32 --set up_tiling=2
 
-test: $(VENV)/.test
-	@for backend in tensorflow jax torch; do \
+test: test-library test-applications
+
+test-library: $(VENV)/.test
+	@for backend in $(BACKENDS); do \
 		echo "== tests/keras_kuramoto on $$backend"; \
 		KERAS_BACKEND=$$backend $(PYTEST) tests/keras_kuramoto || exit 1; \
 	done
-	KERAS_BACKEND=tensorflow $(PYTEST) tests/training tests/export
+
+test-applications: $(VENV)/.test
+	KERAS_BACKEND=tensorflow $(PYTEST) tests/training tests/export tests/docs
+
+# The solver's page in a headless Chromium, after `make docs`; skipped where Chromium is missing.
+test-page: $(VENV)/.docs $(VENV)/.dev
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests/docs/test_solver_page.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -54,6 +66,9 @@ docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo "The site is docs/_build/html/index.html."
 
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --wheel
+
 clean:
 	rm -rf $(VENV) docs/_build docs/gallery docs/api/generated .pytest_cache .ruff_cache build *.egg-info
 
@@ -62,18 +77,18 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/.dev: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+$(VENV)/.dev: setup.cfg pyproject.toml tested-versions.txt | $(BIN)/python
+	$(PIP) --editable '.[dev]'
 	@touch $@
 
-$(VENV)/.run: setup.cfg pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[train,export]'
+$(VENV)/.run: setup.cfg pyproject.toml tested-versions.txt | $(BIN)/python
+	$(PIP) --editable '.[train,export]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --editable '.[train,robustness,export,serve,openvino,onnx,backends,tpu-compile,dev]'
+	$(PIP) --editable '.[train,robustness,export,serve,openvino,onnx,backends,tpu-compile,dev]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --editable '.[train,export,backends,docs]'
+	$(PIP) --editable '.[train,export,backends,docs]'
 	@touch $@

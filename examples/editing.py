@@ -27,7 +27,7 @@ test = slice(EXAMPLES, EXAMPLES + 360)
 
 def learn(model, wanted, epochs, rate):
     """Trains a classifier to say 1 for the class and −1 for the others."""
-    model.compile(keras.optimizers.Lion(rate), "mse", jit_compile=True)
+    model.compile(keras.optimizers.Lion(rate), "mse", jit_compile=False)
     return model.fit(images[:EXAMPLES], 2.0 * np.eye(10)[wanted[:EXAMPLES]] - 1, 32, epochs, verbose=0).history["loss"]
 
 
@@ -36,21 +36,17 @@ def right(model, wanted):
     return float((model.predict(images[test], verbose=0).argmax(1) == wanted[test]).mean())
 
 
-hopfield = HopfieldClassifier(
-    layers.HopfieldMemory(layers.SymmetricDenseConnectivity(), solver=FixedStepSolver(num_steps=6)), (8, 8), 30
-)
+solver = FixedStepSolver(num_steps=8)
+hopfield = HopfieldClassifier(layers.HopfieldMemory(layers.SymmetricDenseConnectivity(), solver=solver), (8, 8), 30)
 learn(hopfield, labels, EPOCHS, 1e-3)
 
-# %%
 # Only oscillators and the coupling are trained now.
-
 graph = nx.watts_strogatz_graph(hopfield.num_units, NEIGHBOURS, 0.1, seed=0)
 small = keras.initializers.RandomNormal(stddev=0.1)
 oscillators = layers.KuramotoMemory("relu", graph, linear_initializer=small, pair_initializer=small)
 frozen = layers.HopfieldMemory(layers.SymmetricDenseConnectivity(), trainable=False)
-memory = layers.HopfieldKuramotoMemory(
-    frozen, oscillators, layers.LowRankCoupling(0.05), kappa_k=100.0, solver=FixedStepSolver(num_steps=12)
-)
+coupling = layers.LowRankCoupling(0.05)
+memory = layers.HopfieldKuramotoMemory(frozen, oscillators, coupling, kappa_k=100.0, solver=solver)
 edited = CoupledClassifier(memory, layers.TrainedOscillators(4), (8, 8), 30)
 edited.memory.hopfield.set_weights(hopfield.memory.get_weights())
 loss = learn(edited, swapped, EDIT_EPOCHS, 0.015)

@@ -26,9 +26,8 @@ if path.exists():
 
     from training.datasets.images.jpeg import read_jpegs
 
-    files, labels, _ = read_jpegs(path)
-    images = np.stack([tf.io.decode_jpeg(file).numpy() for file in files[: EXAMPLES + TEST]])
-    labels = labels[: EXAMPLES + TEST]
+    files, labels = (part[: EXAMPLES + TEST] for part in read_jpegs(path)[:2])
+    images = np.stack([tf.io.decode_jpeg(file).numpy() for file in files])
 else:
     from sklearn.datasets import load_sample_images
 
@@ -44,10 +43,7 @@ trunk = keras.layers.Conv2D(64, 3, strides=2, padding="same")(trunk)
 head = keras.layers.Dense(int(labels.max()) + 1)
 plain = keras.Model(image, head(keras.layers.GlobalMaxPooling2D()(trunk)))
 
-# %%
-# The features become the stimuli of 16 oscillators in R⁴ at each of 8 × 8 places; the head is the one that was
-# trained.
-
+# The features become the stimuli of 16 oscillators in R⁴ at each of 8 × 8 places; the head is the one trained before.
 x = InitialOscillators(oscillator_dim=4, seed=0)(trunk)
 x = KuramotoLayer(ConvConnectivity(5), oscillator_dim=4, num_steps=4)(x, trunk)
 read = keras.layers.Add()([trunk, OscillatorReadout(64, oscillator_dim=4)(x)])
@@ -55,10 +51,10 @@ bound = keras.Model(image, head(keras.layers.GlobalMaxPooling2D()(read)))
 
 for name, model in (("without oscillators", plain), ("fine-tuned with oscillators", bound)):
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-    data = (images[:EXAMPLES], labels[:EXAMPLES])
-    history = model.fit(*data, 64, EPOCHS, validation_data=(images[-TEST:], labels[-TEST:]), verbose=0).history
-    start = 0 if model is plain else EPOCHS
-    plt.plot(range(start + 1, start + EPOCHS + 1), history["val_accuracy"], "o-", label=name)
+    held = (images[-TEST:], labels[-TEST:])
+    history = model.fit(images[:EXAMPLES], labels[:EXAMPLES], 64, EPOCHS, validation_data=held, verbose=0).history
+    epochs = np.arange(EPOCHS) + (1 if model is plain else EPOCHS + 1)
+    plt.plot(epochs, history["val_accuracy"], "o-", label=name)
 plt.gca().set(xlabel="epoch", ylabel="right on test images")
 plt.legend()
 plt.show()

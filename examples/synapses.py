@@ -23,7 +23,7 @@ drifting = np.cos(np.pi / 2 * time) * first[shown] + np.sin(np.pi / 2 * time) * 
 noisy = (drifting + 0.3 * rng.standard_normal(drifting.shape)).astype("float32")
 
 # %%
-# The patterns are shown one after another, through noise; at the end they have nothing in common with the first ones.
+# The patterns are shown one after another, through noise; at the end they have little in common with the first ones.
 
 layer = SynapticMemory(first, tau=TAU, beta=2.0)
 trajectory = keras.ops.convert_to_numpy(layer.learn(noisy, return_trajectory=True))

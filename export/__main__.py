@@ -4,11 +4,13 @@ import argparse
 import os
 import sys
 
+from export.runtimes import RUNTIMES, UnsupportedSignatureError, write_onnx
 from training.quiet import quiet_start
 
 _USAGE = """\
 python -m export RUN_OR_PRESET DIR [--version N] [--name NAME]   write a version of a served model
-python -m export check DIR [--against RUN_OR_PRESET]            run it without Keras, and compare
+python -m export check DIR [--runtime openvino|onnx|litert|c]    run it without Keras, and compare
+python -m export onnx DIR FILE [--signature S]                  write a signature as an ONNX file
 python -m export describe [DIR]                                 its signatures and limits; without DIR, of all kinds
 python -m export promote DIR VERSION [--label L]                move a label, stable, to a version beside the live ones
 python -m export rollback DIR [--label L]                       move it back to where it was
@@ -97,6 +99,12 @@ def _check(arguments):
     parser = _parser(" check", "Runs the latest version without Keras and compares its answers with the Keras model's.")
     parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
     parser.add_argument("--against", metavar="RUN_OR_PRESET", help="compare with what this Keras model answers, too")
+    parser.add_argument(
+        "--runtime",
+        action="append",
+        choices=("c", *RUNTIMES),
+        help="run it there, too; can be given several times (default: c, TensorFlow's C API)",
+    )
     options = parser.parse_intermixed_args(arguments)
     # TensorFlow, which reads the warm-up requests, imports Keras by itself.
     _use_tensorflow()
@@ -107,7 +115,7 @@ def _check(arguments):
         from training.source import load_model
 
         model = load_model(options.against)
-    result = check(options.directory, model)
+    result = check(options.directory, model, tuple(options.runtime or ["c"]))
     print(result.table())
     return 0 if result.passed else 1
 
@@ -181,19 +189,21 @@ def _client(arguments):
     which.add_argument("--label", metavar="L", help="the version with this label")
     parser.add_argument("--signature", help="by default the one that takes the numbers that are given")
     parser.add_argument("--num-steps", type=int, metavar="N", help="number of steps")
-    parser.add_argument("--votes", type=int, metavar="K", help="vote among K initial oscillators by energy")
-    parser.add_argument("--seed", type=int, default=0, help="seed of a vote (default: %(default)s)")
+    _add_tries(parser)
     parser.add_argument("--timeout", type=float, default=60, metavar="SECONDS", help="default: %(default)s")
     _add_boards(parser)
     options = parser.parse_intermixed_args(arguments)
     from export.sudoku.client import solve_by_grpc, solve_by_rest
+    from export.sudoku.solver import STARTS
     from training.datasets.sudoku import read_boards
 
-    signature = options.signature
+    signature, num_steps, samples = options.signature, options.num_steps, options.votes
     if signature is None:
-        signature = "vote" if options.votes is not None else "solve_steps"
-        if options.votes is None and options.num_steps is None:
-            signature = "serving_default"
+        signature = "vote" if samples is not None else "solve_steps"
+        if samples is None and (options.starts is not None or num_steps is None):
+            signature = "search"
+    if signature == "search":
+        num_steps, samples = 16 if num_steps is None else num_steps, options.starts or STARTS
     boards = read_boards(options.boards)
     function, address = (solve_by_grpc, options.grpc) if options.grpc else (solve_by_rest, options.rest)
     answers = function(
@@ -203,12 +213,26 @@ def _client(arguments):
         signature,
         options.version,
         options.timeout,
-        num_steps=options.num_steps,
-        num_samples=options.votes,
+        num_steps=num_steps,
+        num_samples=samples,
         seed=options.seed,
         label=options.label,
     )
-    _draw(boards, answers)
+    return _draw(boards, answers)
+
+
+def _onnx(arguments):
+    parser = _parser(" onnx", "Writes a signature of an exported model as an ONNX file. Limits are not checked in it.")
+    parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
+    parser.add_argument("file", metavar="FILE", help="such as sudoku.onnx")
+    parser.add_argument("--signature", default="serving_default", help="default: %(default)s")
+    options = parser.parse_intermixed_args(arguments)
+    _use_tensorflow()
+    try:
+        size = write_onnx(options.directory, options.file, options.signature)
+    except UnsupportedSignatureError as error:
+        raise ValueError(f"ONNX does not take the signature '{options.signature}': {error}") from None
+    print(f"{options.file}: {size:,} bytes")
     return 0
 
 
@@ -226,8 +250,7 @@ def _solve(arguments):
     parser.add_argument("directory", metavar="DIR", help="directory of the versions, or one version")
     _add_boards(parser)
     parser.add_argument("--num-steps", type=int, metavar="N", help="number of steps, by default the model's own")
-    parser.add_argument("--votes", type=int, metavar="K", help="vote among K initial oscillators by energy")
-    parser.add_argument("--seed", type=int, default=0, help="seed of a vote (default: %(default)s)")
+    _add_tries(parser)
     options = parser.parse_intermixed_args(arguments)
     with quiet_start():
         import tensorflow  # noqa: F401
@@ -236,8 +259,20 @@ def _solve(arguments):
     from training.datasets.sudoku import read_boards
 
     boards = read_boards(options.boards)
-    _draw(boards, solve(options.directory, boards, options.num_steps, options.votes, options.seed))
-    return 0
+    answers = solve(options.directory, boards, options.num_steps, options.votes, options.seed, options.starts)
+    return _draw(boards, answers)
+
+
+def _add_tries(parser):
+    tries = parser.add_mutually_exclusive_group()
+    tries.add_argument(
+        "--starts",
+        type=int,
+        metavar="K",
+        help="search from at most K initial oscillators, cell by cell (what is done by default, with 16)",
+    )
+    tries.add_argument("--votes", type=int, metavar="K", help="vote among K initial oscillators by energy")
+    parser.add_argument("--seed", type=int, default=0, help="seed of a search or a vote (default: %(default)s)")
 
 
 def _add_boards(parser):
@@ -251,9 +286,14 @@ def _add_boards(parser):
 
 
 def _draw(boards, answers):
-    from export.sudoku.boards import draw_answer
+    from export.sudoku.boards import draw_answer, is_solution
 
     print("\n\n".join(draw_answer(board, answer) for board, answer in zip(boards, answers)))
+    solved = sum(is_solution(answer["solution"]) for answer in answers)
+    if solved < len(boards):
+        print(f"\nSolved: {solved} of {len(boards)}. More --starts or --num-steps may solve more.")
+        return 1
+    return 0
 
 
 def _use_tensorflow():
@@ -271,6 +311,7 @@ _COMMANDS = {
     "rollback": _rollback,
     "prune": _prune,
     "client": _client,
+    "onnx": _onnx,
     "serve": _serve,
     "solve": _solve,
 }

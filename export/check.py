@@ -13,6 +13,7 @@ import numpy as np
 from export import native
 from export.card import content_hash, wrong_files
 from export.golden import BATCH_SIZES, differences, load_cases, save_cases
+from export.runtimes import RUNTIMES, UnsupportedSignatureError
 from export.versions import EXTRA, latest_version, read_declaration
 
 _SCRIPT = pathlib.Path(__file__).parent / "fresh_process.py"
@@ -80,19 +81,20 @@ class Result:
         return "\n".join(text)
 
 
-def check(directory, model=None):
+def check(directory, model=None, runtimes=("c",)):
     """Runs an exported model in fresh processes and compares its answers with the Keras model's.
 
     - In a Python process that can import neither Keras nor this library: every signature, at batches of 1, 2, 7 and
       32 examples, against the golden answers that the Keras model gave when it was exported.
     - Through TensorFlow's C API, in a program of C: the same, against the answers in Python. Left out, with a note,
-      where there is no C compiler.
+      where there is no C compiler. On other runtimes, if asked: the same for each signature that they take.
     - The ops of the graph must all be TensorFlow's own, on no fixed device, in float32; input out of range must
       be an error that says so; and the warm-up requests must fit the signatures.
 
     Args:
         directory: Directory of the versions, of which the latest is checked, or of one version.
         model: The Keras model, to compare with what it answers now as well.
+        runtimes: Where to run it besides Python: `"c"` and the names in `export.runtimes.RUNTIMES`.
 
     Returns:
         A `Result`.
@@ -121,7 +123,11 @@ def check(directory, model=None):
             for index in good:
                 now = dataclasses.replace(cases[index], outputs=server.keras_answers(cases[index]))
                 rows.append(_compare(cases[index], answers[index], now, sizes, "Keras now, Python"))
-        rows += _through_c(version, report, cases, answers, sizes, folder)
+        if "c" in runtimes:
+            rows += _through_c(version, report, cases, answers, sizes, folder)
+    for name in runtimes:
+        if name != "c":
+            rows += _on_runtime(RUNTIMES[name], version, declaration, [cases[index] for index in good], sizes)
     for index, case in enumerate(cases):
         if case.fault:
             rows.append(_rejection(case, "Python", report["rejections"].get(str(index))))
@@ -193,6 +199,36 @@ def _through_c(version, report, cases, answers, sizes, folder):
             largest = max(largest, difference)
             problems += [f"{number} examples: {sentence}" for sentence in sentences]
         rows.append(Row(_title(case), where, ", ".join(map(str, sizes)), largest, problems))
+    return rows
+
+
+def _on_runtime(runtime, version, declaration, cases, sizes):
+    """What another runtime answers to the cases. It need not take every signature, but must take one."""
+    rows, taken = [], 0
+    for signature in declaration.signatures.values():
+        own = [case for case in cases if case.signature == signature.name and not case.has_scalars]
+        try:
+            model = runtime(version, signature)
+        except UnsupportedSignatureError as error:
+            rows.append(Row(signature.name, runtime.title, note=f"NOT TAKEN: {error}"))
+            continue
+        taken += 1
+        for case in own:
+            largest, problems = 0.0, []
+            for number in sizes:
+                wanted = case.examples(number)
+                try:
+                    found = model.run(wanted.inputs)
+                except Exception as error:
+                    # Every runtime has its own kinds of errors.
+                    problems.append(f"{number} examples: {' '.join(str(error).split())[:200]}")
+                    continue
+                difference, sentences = differences(found, wanted.outputs, case.tolerance)
+                largest = max(largest, difference)
+                problems += [f"{number} examples: {sentence}" for sentence in sentences]
+            rows.append(Row(_title(case), runtime.title, ", ".join(map(str, sizes)), largest, problems))
+    if not taken:
+        rows.append(Row("all signatures", runtime.title, problems=["it takes no signature"]))
     return rows
 
 

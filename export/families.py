@@ -4,6 +4,14 @@ from export.declaration import Family, Setting, Signature, Tensor
 
 _MAX_STEPS = Setting("max_steps", "largest number of steps of a request", 1024, needs="oscillators")
 _NUM_STEPS = Tensor("num_steps", "int32", (), "number of steps", 1, "max_steps", scalar=True, needs="oscillators")
+_TOLERANCE = Setting(
+    "tolerance",
+    "an example rests after a step in which no component of its oscillators moves by as much; 0 for all the steps",
+    0.0,
+    whole=False,
+    needs="oscillators",
+)
+_STEPS = Tensor("steps", "int32", text="steps that were taken", needs="oscillators")
 _SEED = Tensor("seed", "int32", (), "seed of the initial oscillators", scalar=True, needs="oscillators")
 
 
@@ -15,11 +23,11 @@ def _sudoku():
         Tensor("solved", "int32", text="1 if the solution breaks no rule of Sudoku, 0 if it is wrong"),
         Tensor("probability", "float32", ("size", "size"), "that of each digit, 1 for a given one"),
         Tensor("energy", "float32", text="of the state from which the last step starts", needs="oscillators"),
+        _STEPS,
     )
     votes = (
         Tensor("energy_sum", "float32", text="the sum over the steps, by which the vote decides"),
         Tensor("sample", "int32", text="number of the sample that won"),
-        Tensor("steps", "int32", text="steps that were taken, of all samples together"),
     )
     return Family(
         "sudoku",
@@ -50,6 +58,7 @@ def _sudoku():
         ),
         (
             _MAX_STEPS,
+            _TOLERANCE,
             Setting("max_samples", "largest number of samples of a vote or a search", 4096, needs="oscillators"),
         ),
     )
@@ -64,6 +73,7 @@ def _objects():
     answers = (
         Tensor("features", "float32", ("rows", "columns", "channels"), "of unit length, one for each patch"),
         Tensor("labels", "int32", ("height", "width"), "the cluster of each pixel's patch, from 0 in order"),
+        _STEPS,
     )
     clusters = Tensor("clusters", "int32", (), "number of clusters", 1, "max_clusters", scalar=True)
     return Family(
@@ -85,6 +95,7 @@ def _objects():
             Setting("max_clusters", "largest number of clusters (default: 32, or the patches if there are fewer)"),
             Setting("kmeans_steps", "steps of k-means", 10),
             Setting("max_steps", _MAX_STEPS.text, 128, needs="oscillators"),
+            _TOLERANCE,
         ),
     )
 

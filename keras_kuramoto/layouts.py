@@ -52,7 +52,7 @@ def split_channels(model, device_mesh, axis="model"):
 
     >>> from keras_kuramoto.models import SudokuModel
     >>> mesh = keras.distribution.DeviceMesh((2,), ("model",), ["cpu:0", "cpu:1"])
-    >>> model = SudokuModel.from_preset("sudoku4_quick")
+    >>> model = SudokuModel.from_preset("sudoku9_small")
     >>> layout = split_channels(model, mesh)
     >>> layout["network/block_0/network/stimuli/kernel"].axes
     (None, 'model')

@@ -1,6 +1,8 @@
 """Which model is meant: a run, a file or a preset."""
 
 import pathlib
+import stat
+import zipfile
 
 import keras
 
@@ -12,6 +14,8 @@ from training.runs import RunDirectory
 MODELS = (SudokuModel, ImageModel, MemoryClassifier)
 #: Layers that are a whole model by themselves: any functional model with nothing but one of them in it is such a model.
 LAYERS = (CDAMRecall, FiniteAutomaton)
+# Bytes of an unpacked archive that are accepted whatever it has without being unpacked.
+_UNPACKED = 1 << 26
 
 
 def load_model(source):
@@ -48,7 +52,9 @@ def load_model(source):
             f"'{source}' is neither a run directory nor a .keras file. "
             + unknown("preset", source, ConfiguredModel.presets)
         )
+    _check_archive(path)
     try:
+        # In Keras' safe mode: a file can name layers and numbers, and bring no code.
         model = keras.saving.load_model(path)
     except Exception as error:
         # Keras raises what its readers raise (zipfile, h5py, json and its own errors).
@@ -81,6 +87,25 @@ def start_from(model, source, described, new=()):
     if len(given) != len(own) or not all(fits):
         raise ValueError(f"The model of `start`, '{source}', differs from '{described}'.")
     model.set_weights([b if a.shape == b.shape else a for a, b in zip(own, given)])
+
+
+def _check_archive(path):
+    """Raises a `ValueError` for an archive that would write elsewhere, or be very much larger when it is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (OSError, zipfile.BadZipFile):
+        # Keras says what is wrong with it.
+        return
+    for member in members:
+        parts = pathlib.PurePosixPath(member.filename.replace("\\", "/"))
+        link = stat.S_ISLNK(member.external_attr >> 16)
+        if parts.is_absolute() or ".." in parts.parts or ":" in member.filename or link:
+            raise ValueError(f"'{path}' is no model of ours: it holds '{member.filename}', outside of its directory.")
+    size, packed = sum(member.file_size for member in members), path.stat().st_size
+    # Keras does not compress.
+    if size > _UNPACKED and size > 100 * packed:
+        raise ValueError(f"'{path}' is no model of ours: its {packed:,} bytes would be {size:,} when it is unpacked.")
 
 
 def _first_line(error):

@@ -164,10 +164,12 @@ def jit(strategy, function):
     """Compiles a function for one replica with XLA. Call it in the replica: each needs a compiled function of its own.
 
     Args:
-        strategy: The `tf.distribute.Strategy` that runs it. On a TPU all of `strategy.run` is compiled already.
+        strategy: The `tf.distribute.Strategy` that runs it. On a TPU all of `strategy.run` is compiled already, and for
+            one by the command `compile`.
         function: Function of tensors.
 
     Returns:
         The compiled function.
     """
-    return function if isinstance(strategy, tf.distribute.TPUStrategy) else tf.function(function, jit_compile=True)
+    whole = isinstance(strategy, tf.distribute.TPUStrategy) or getattr(strategy, "compiles_replicas", False)
+    return function if whole else tf.function(function, jit_compile=True)

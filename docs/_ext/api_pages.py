@@ -1,8 +1,11 @@
 """The pages of the API, written from the tables by purpose in the docstring of `keras_kuramoto.layers`."""
 
 import functools
+import inspect
 import pathlib
 import re
+
+import sphinx.ext.autosummary
 
 import keras_kuramoto.layers
 import keras_kuramoto.models
@@ -48,7 +51,17 @@ def _page(group, rows):
     for purpose, names in rows:
         title = purpose[0].upper() + purpose[1:]
         shown = [f"   ~{name}" for name in names]
-        lines += [title, "-" * len(title), "", ".. autosummary::", "   :toctree: generated", "", *shown, ""]
+        lines += [
+            title,
+            "-" * len(title),
+            "",
+            ".. autosummary::",
+            "   :toctree: generated",
+            "   :nosignatures:",
+            "",
+            *shown,
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -84,8 +97,19 @@ def _as_restructured_text(app, what, name, obj, options, lines):
             lines[index] = f".. rubric:: {line[:-1]}"
 
 
+def _signature(app, what, name, obj, options, signature, returns):
+    """Of a layer the arguments of its constructor: Keras wraps it in one that takes anything."""
+    if what != "class":
+        return None
+    parameters = list(inspect.signature(obj.__init__).parameters.values())[1:]
+    return str(inspect.Signature(parameters)), returns
+
+
 def setup(app):
     """Writes the pages before Sphinx looks for pages, and mends docstrings before they are parsed."""
+    # A sentence does not end there.
+    sphinx.ext.autosummary.WELL_KNOWN_ABBREVIATIONS += ("Eq.", "Fig.", "Sec.", "App.")
     app.connect("config-inited", _write)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _as_restructured_text, priority=400)
     return {"parallel_read_safe": True}

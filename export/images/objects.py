@@ -1,12 +1,15 @@
 """What a served model that finds objects answers: features, and which object each pixel belongs to."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from export.families import OBJECTS
 from export.images.clusters import k_means, unit_length
 from export.images.server import ImageServer, in_floats
-from export.oscillators import initial_noise, noise_for_each, same_noise
+from export.oscillators import initial_noise, noise_for_each, run_until_rest, same_noise
+from keras_kuramoto.layers import UntilRest
+from keras_kuramoto.models.image_model import of_each_block
 
 MAX_CLUSTERS = 32
 
@@ -28,7 +31,7 @@ class ObjectsServer(ImageServer):
     Args:
         model: An `ObjectsModel` on the TensorFlow backend. Layers with a mixed precision policy are changed to float32.
         **settings: `max_batch`, `max_bytes`, `clusters`, `max_clusters`, `kmeans_steps`, and with oscillators
-            `max_steps`.
+            `max_steps` and `tolerance`.
 
     Raises:
         ValueError: If Keras runs on another backend, a setting is not at least 1, or there are more clusters than are
@@ -84,25 +87,41 @@ class ObjectsServer(ImageServer):
         if self.model.has_energy:
             noise = initial_noise(tf.constant(seed), tf.constant(0), self.noise_shape)[None]
             options = {"noise": noise, "num_steps": num_steps}
-        features = np.asarray(self.model.features(image, **options), np.float64)[0]
+            if self.settings["tolerance"] > 0:
+                options["num_steps"] = UntilRest(self.settings["tolerance"], num_steps)
+        features, *taken = keras.tree.flatten(self.model.features(image, **options))
+        features = np.asarray(features, np.float64)[0]
         length = np.linalg.norm(features, axis=-1, keepdims=True)
         features /= np.where(length > 0, length, 1)
         labels = _labels(features, clusters or self.settings["clusters"], self.settings["kmeans_steps"])
         height, width = (new // old for new, old in zip(self.image_size, labels.shape))
-        return {"features": features.astype(np.float32), "labels": np.kron(labels, np.ones((height, width), np.int32))}
+        answer = {
+            "features": features.astype(np.float32),
+            "labels": np.kron(labels, np.ones((height, width), np.int32)),
+        }
+        if self.model.has_energy:
+            own = of_each_block("num_steps", num_steps or self.model.num_steps, len(self.model.network.blocks))
+            answer["steps"] = np.int32(taken[0][0] if taken else sum(own))
+        return answer
 
     def default(self, image):
-        noise = {"noise": same_noise(image, self.noise_shape)} if self.model.has_energy else {}
         clusters = tf.fill(tf.shape(image)[:1], self.settings["clusters"])
-        return self._answer(self.model.features(image, **noise), clusters)
+        noise = same_noise(image, self.noise_shape) if self.model.has_energy else None
+        return self._answer(image, clusters, None, noise)
 
     def _find_objects(self, image, clusters, num_steps=None, seed=None):
-        image, options = in_floats(image), {}
-        if self.model.has_energy:
-            options = {"noise": noise_for_each(seed, tf.zeros_like(seed), self.noise_shape), "num_steps": num_steps}
-        return self._answer(self.model.features(image, **options), clusters)
+        noise = noise_for_each(seed, tf.zeros_like(seed), self.noise_shape) if self.model.has_energy else None
+        return self._answer(in_floats(image), clusters, num_steps, noise)
 
-    def _answer(self, features, clusters):
+    def _answer(self, image, clusters, num_steps, noise):
+        if not self.model.has_energy:
+            return self._clustered(self.model.features(image), clusters)
+        features, taken = run_until_rest(
+            self.model, self.model.features, self.settings["tolerance"], image, num_steps, noise=noise
+        )
+        return {**self._clustered(features, clusters), "steps": taken}
+
+    def _clustered(self, features, clusters):
         features = unit_length(tf.cast(features, tf.float32))
         rows, columns, channels = features.shape[1:]
         labels = k_means(tf.reshape(features, (-1, rows * columns, channels)), clusters, self.settings["kmeans_steps"])

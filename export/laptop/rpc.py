@@ -5,6 +5,7 @@ import logging
 
 import grpc
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     model_management_pb2,
     model_service_pb2_grpc,
@@ -26,6 +27,29 @@ def add_services(server, models, runner, executor, settings):
         _Prediction(models, runner, executor, settings), server
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(models, executor, settings), server)
+
+
+class RefuseBrokenMessages(grpc.aio.ServerInterceptor):
+    """Answers bytes that are no message with INVALID_ARGUMENT; gRPC would say UNKNOWN, and log a trace of each."""
+
+    async def intercept_service(self, continuation, handler_call_details):
+        """See `grpc.aio.ServerInterceptor`."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+
+        def read(data):
+            try:
+                return handler.request_deserializer(data)
+            except DecodeError as error:
+                return error
+
+        async def call(request, context):
+            if isinstance(request, DecodeError):
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"The request can't be parsed: {request}")
+            return await handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(call, read, handler.response_serializer)
 
 
 def _answering(method):
@@ -80,7 +104,7 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         known = version.signatures[signature].inputs
         # Tensors that nobody asked for are not unpacked.
         inputs = {
-            name: array_from_proto(message, name, self._settings.max_body) if name in known else None
+            name: array_from_proto(message, known[name], name, self._settings.max_body) if name in known else None
             for name, message in request.inputs.items()
         }
         version.check(signature, inputs)

@@ -16,7 +16,7 @@ from export.laptop.batching import Runner
 from export.laptop.config import config_text, read_batching, read_models
 from export.laptop.models import Models
 from export.laptop.rest import application
-from export.laptop.rpc import add_services
+from export.laptop.rpc import RefuseBrokenMessages, add_services
 
 _LOG = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Server:
             # Otherwise two servers on a port would each get some of the requests.
             ("grpc.so_reuseport", 0),
         )
-        server = grpc.aio.server(options=options)
+        server = grpc.aio.server(interceptors=(RefuseBrokenMessages(),), options=options)
         add_services(server, self.models, self.runner, executor, settings)
         try:
             port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")

@@ -227,22 +227,23 @@ def _text(name, value):
         raise invalid(f"The output '{name}' is no UTF-8 text, and its name does not end in _bytes") from None
 
 
-def array_from_proto(message, name, most_bytes):
+def array_from_proto(message, info, name, most_bytes):
     """The array of a `TensorProto`.
 
     Args:
         message: The message.
+        info: `TensorInfo` message of the input.
         name: Name of the input, for errors.
         most_bytes: How many bytes it may have: a message of some bytes can ask for an array of any size.
 
     Raises:
         RequestError: If it is none, or is too large.
     """
-    try:
-        dtype = tf.dtypes.as_dtype(message.dtype)
-        width = 1 if dtype == tf.string else dtype.size
-    except (TypeError, KeyError, ValueError):
-        raise invalid(f"tensor parsing error: {name}: its dtype is unknown") from None
+    dtype = tf.dtypes.as_dtype(info.dtype)
+    if message.dtype != info.dtype:
+        # Before it is looked at: NumPy has no counterpart of many dtypes.
+        raise invalid(f"Expects '{name}' to be {dtype.name} but a tensor of dtype number {message.dtype} is provided")
+    width = 1 if dtype == tf.string else dtype.size
     sizes = [dim.size for dim in message.tensor_shape.dim]
     if message.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
         raise invalid(f"tensor parsing error: {name}: its shape {sizes} is not known in full")

@@ -29,16 +29,30 @@ def draw_answer(board, answer):
     lines = [
         f"{left}  {'→' if row == middle else ' '}  {right}" for row, (left, right) in enumerate(zip(before, after))
     ]
-    valid = bool((solution > 0).all()) and is_valid_board(solution)
-    facts = ["a valid solution" if valid else "not a valid solution"]
+    facts = ["solved" if is_solution(solution) else "not solved: these digits break a rule"]
     if "energy" in answer:
         facts.append(f"energy {float(answer['energy']):.2f}")
     blank = np.asarray(board) == 0
     if blank.any():
         facts.append(f"least certain digit {float(np.asarray(answer['probability'])[blank].min()):.1%}")
     if "sample" in answer:
-        facts.append(f"sample {int(answer['sample'])} of the vote")
+        facts.append(f"start {int(answer['sample'])}")
+    if "steps" in answer:
+        facts.append(f"{int(answer['steps']):,} steps")
     return "\n".join([*lines, ", ".join(facts)])
+
+
+def is_solution(board):
+    """Whether a board has a digit in every cell and breaks no rule of Sudoku.
+
+    Args:
+        board: `(S, S)` integers.
+
+    Returns:
+        `bool`.
+    """
+    board = np.asarray(board)
+    return bool((board > 0).all()) and is_valid_board(board)
 
 
 def answers_in_parts(ask, inputs, at_once=MAX_BATCH):

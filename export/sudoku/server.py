@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from export.families import SUDOKU
 from export.golden import Case
-from export.oscillators import initial_noise, noise_for_each, same_noise, samples_at_once
+from export.oscillators import initial_noise, noise_for_each, run_until_rest, same_noise, samples_at_once
 from export.server import Server
+from keras_kuramoto.layers import UntilRest
 from training.datasets.sudoku import is_valid_board
-from training.sudoku.voting import Filling, Lowest, Once, SolutionFirst, answer, is_solution, last_energy, vote
+from training.sudoku.voting import Filling, Lowest, Once, SolutionFirst, answer, is_solution, vote
 
 
 def sample_boards(size):
@@ -46,7 +47,8 @@ class SudokuServer(Server):
 
     Args:
         model: A `SudokuModel` on the TensorFlow backend. Layers with a mixed precision policy are changed to float32.
-        **settings: `max_batch`, and with oscillators `max_steps` and `max_samples`: one request can't block a server.
+        **settings: `max_batch`, and with oscillators `max_steps`, `max_samples` and `tolerance`: one request
+            can't block a server.
 
     Raises:
         ValueError: If Keras runs on another backend, or a limit is not at least 1.
@@ -117,13 +119,13 @@ class SudokuServer(Server):
             if name != "board"
         }
         outputs = [tensor.name for tensor in self.declaration.signatures[case.signature].outputs]
-        answers = []
+        tolerance, answers = self.settings.get("tolerance", 0), []
         for index, board in enumerate(boards):
             own = {name: values[index] for name, values in numbers.items()}
             samples = []
             for sample in range(own.pop("num_samples", 1)):
                 find = _keras_search if case.signature == "search" else _keras_answer
-                samples.append({**find(self.model, board, own, sample), "sample": np.int32(sample)})
+                samples.append({**find(self.model, board, own, sample, tolerance), "sample": np.int32(sample)})
                 if case.signature == "search" and samples[-1]["solved"]:
                     break
             best = min(
@@ -137,14 +139,23 @@ class SudokuServer(Server):
         return _with_check(answer(board, self.model.run(board)))
 
     def _default(self, board):
-        logits, energies = self.model.run(board, noise=same_noise(board, self._shape), return_energy=True)
-        return _with_check({**answer(board, logits), "energy": energies[:, -1]})
+        return _with_check(self._once(board, self._run_from_same_noise))
 
     def _solve_steps(self, board, num_steps):
-        logits, energies = self.model.run(
-            board, noise=same_noise(board, self._shape), num_steps=num_steps, return_energy=True
+        return _with_check(self._once(board, functools.partial(self._run_from_same_noise, num_steps=num_steps)))
+
+    def _run_from_same_noise(self, board, num_steps=None):
+        return self._run(board, same_noise(board, self._shape), num_steps)
+
+    def _run(self, board, noise, num_steps):
+        logits, energies, taken = run_until_rest(
+            self.model, self.model.run, self.settings["tolerance"], board, num_steps, noise=noise, return_energy=True
         )
-        return _with_check({**answer(board, logits), "energy": last_energy(energies, num_steps)})
+        return logits, energies, num_steps, taken
+
+    def _once(self, board, run):
+        found = Once()(board, run)
+        return {name: found[name] for name in ("solution", "probability", "energy", "steps")}
 
     def _vote(self, how, selection, board, num_steps, num_samples, seed):
         def attempt(row, sample):
@@ -152,7 +163,7 @@ class SudokuServer(Server):
             steps = tf.gather(num_steps, row)
 
             def run(boards):
-                return *self.model.run(boards, noise=noise, num_steps=steps, return_energy=True), steps
+                return self._run(boards, noise, steps)
 
             return how(tf.gather(board, row), run)
 
@@ -165,17 +176,19 @@ def _with_check(found):
     return {**found, "solved": tf.cast(is_solution(found["solution"]), tf.int32)}
 
 
-def _keras_answer(model, board, numbers, sample):
+def _keras_answer(model, board, numbers, sample, tolerance=0):
     batch, found = board[None].astype(np.int32), {"energy_sum": 0, "steps": 0}
     if model.has_energy:
         shape = (model.board_size, model.board_size, model.channels)
         noise = initial_noise(tf.constant(numbers.get("seed", 0)), tf.constant(sample), shape)[None]
-        logits, energies = model.run(batch, noise=noise, num_steps=numbers.get("num_steps"), return_energy=True)
+        most = numbers.get("num_steps", model.num_steps)
+        rule = most if tolerance == 0 else UntilRest(tolerance, most)
+        logits, energies, *taken = model.run(batch, noise=noise, num_steps=rule, return_energy=True)
         energies = np.asarray(energies)[0]
         found = {
             "energy": energies[-1],
             "energy_sum": energies.sum(dtype=np.float64).astype(np.float32),
-            "steps": len(energies),
+            "steps": np.int32(taken[0][0] if taken else most * len(model.network.blocks)),
         }
     else:
         logits = model.run(batch)
@@ -192,11 +205,11 @@ def _keras_answer(model, board, numbers, sample):
     }
 
 
-def _keras_search(model, board, numbers, sample):
+def _keras_search(model, board, numbers, sample, tolerance=0):
     filling, filled, steps = Filling(), board.copy(), 0
     kept = np.ones(board.shape, np.float32)
     while True:
-        found = _keras_answer(model, filled, numbers, sample)
+        found = _keras_answer(model, filled, numbers, sample, tolerance)
         steps += found["steps"]
         blank = filled == 0
         kept[blank] = found["probability"][blank]

@@ -6,20 +6,27 @@ from export.sudoku.boards import answers_in_parts
 from export.sudoku.client import one_line, request_inputs
 from export.versions import latest_version, read_declaration, read_description
 
+# Initial oscillators that a search tries where nothing is said.
+STARTS = 16
 
-def solve(directory, boards, num_steps=None, votes=None, seed=0):
+
+def solve(directory, boards, num_steps=None, votes=None, seed=0, starts=None):
     """Solves boards with an exported model on disk.
+
+    By default it searches: it fills the boards cell by cell, from up to 16 initial oscillators, until it has a
+    solution. With a number of steps alone the oscillators run once.
 
     Args:
         directory: Directory of the versions, of which the latest is taken, or of one version.
         boards: `(number, S, S)` int32.
-        num_steps: Number of steps; by default as many as the model was trained with.
-        votes: Number of initial oscillators among which the energy decides; one, always the same, by default.
-        seed: Seed of the initial oscillators of a vote.
+        num_steps: Number of steps of each run; by default as many as the model was trained with.
+        votes: Number of initial oscillators among which the energy decides, in place of a search.
+        seed: Seed of the initial oscillators of a search or a vote.
+        starts: Largest number of initial oscillators that a search tries.
 
     Returns:
-        A list of dictionaries, one for each board: `solution`, `probability`, `energy` and what else the signature
-        gives.
+        A list of dictionaries, one for each board: `solution`, `solved` (0 or 1), `probability`, `energy` and what else
+        the signature gives.
 
     Raises:
         ValueError: If there is no exported model, it is for boards of another size, or it can't do what is asked for.
@@ -39,13 +46,26 @@ def solve(directory, boards, num_steps=None, votes=None, seed=0):
         raise ValueError(
             f"The model in '{version}' solves boards of {size} × {size} cells. Received boards of shape {boards.shape}."
         )
-    if votes is not None:
-        signature, num_steps = "vote", description["num_steps"] if num_steps is None else num_steps
+    if votes is not None and starts is not None:
+        raise ValueError(
+            "Either `votes` or `starts` can be given: a vote runs once for each, a search stops when it is done."
+        )
+    searches = starts is not None or (votes is None and num_steps is None and "search" in declaration.signatures)
+    samples = votes
+    if searches:
+        signature, samples = "search", STARTS if starts is None else starts
+    elif votes is not None:
+        signature = "vote"
     else:
         signature = "serving_default" if num_steps is None else "solve_steps"
+    if signature in ("vote", "search") and num_steps is None:
+        num_steps = description["num_steps"]
     if signature not in declaration.signatures:
-        raise ValueError(f"The model in '{version}' has no oscillators: it takes neither a number of steps nor votes.")
-    inputs = request_inputs(boards, signature, num_steps, votes, seed)
+        raise ValueError(
+            f"The model in '{version}' has no signature '{signature}': a model without oscillators takes neither a "
+            "number of steps nor votes or starts, and older exports do not search."
+        )
+    inputs = request_inputs(boards, signature, num_steps, samples, seed)
 
     import tensorflow as tf
 

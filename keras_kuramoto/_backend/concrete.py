@@ -1,6 +1,7 @@
 """Whether a tensor has its values now, so that they can be checked."""
 
 import keras
+from keras import ops
 
 
 def is_concrete(x):
@@ -21,3 +22,10 @@ def is_concrete(x):
 
     # Inside `torch.compile`, a branch on values would split the graph.
     return x.device.type != "meta" and not torch.compiler.is_compiling()
+
+
+def unless(done, function, otherwise):
+    """What a function gives, or `otherwise` where a condition holds: nothing is computed then."""
+    if is_concrete(done):
+        return otherwise if bool(done) else function()
+    return ops.cond(done, lambda: otherwise, function)

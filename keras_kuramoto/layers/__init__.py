@@ -3,6 +3,7 @@
 | Neurons that oscillate (AKOrN) | |
 | --- | --- |
 | oscillators that bind by their coupling, driven by a stimulus | `KuramotoLayer` |
+| a number of steps that ends where nothing moves | `UntilRest` |
 | oscillator start: at stimuli or at random; frequencies | `InitialOscillators`, `NaturalFrequency` |
 | features of oscillators, whichever way all have turned | `OscillatorReadout` |
 | a block (Kuramoto layer, readout, network) and the trunk of a model | `KuramotoBlock`, `KuramotoNetwork` |
@@ -117,6 +118,7 @@ from keras_kuramoto.layers.synaptic_memory import SynapticMemory
 from keras_kuramoto.layers.trained_oscillators import TrainedOscillators
 from keras_kuramoto.layers.transformer_block import TransformerBlock
 from keras_kuramoto.layers.transition import SharedTransition, StimuliTransition, Transition
+from keras_kuramoto.layers.until_rest import UntilRest
 
 __all__ = [
     "GTA",
@@ -172,6 +174,7 @@ __all__ = [
     "TrainedOscillators",
     "TransformerBlock",
     "Transition",
+    "UntilRest",
     "gaussian_kernel",
     "random_kernel",
 ]

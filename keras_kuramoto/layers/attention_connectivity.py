@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_kuramoto.layers.connectivity import Connectivity
 from keras_kuramoto.layers.position_encoding import PositionEncoding
+from keras_kuramoto.platforms import platform
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -113,11 +114,18 @@ class AttentionConnectivity(Connectivity):
             x = encoding.encode_inputs(ops.reshape(x, (-1, math.prod(grid), channels)), grid)
         # All tokens as the rows of one matrix: XLA can't differentiate products of other shapes in a loop if the size
         # of the batch is unknown.
+        parts = self._query_key_value(ops.reshape(x, (-1, channels)))
+        output = platform().keep_arguments(
+            lambda *parts: self._attend(parts, grid), *parts, weights=[] if encoding is None else encoding.weights
+        )
+        return ops.reshape(self._project_output(output), shape)
+
+    def _attend(self, parts, grid):
+        """Attention of queries, keys and values, each `(tokens, channels)`, and so is the result."""
+        channels = parts[0].shape[-1]
+        encoding = self.position_encoding
         split = (-1, math.prod(grid), self.heads, channels // self.heads)
-        query, key, value = [
-            ops.transpose(ops.reshape(part, split), (0, 2, 1, 3))
-            for part in self._query_key_value(ops.reshape(x, (-1, channels)))
-        ]
+        query, key, value = [ops.transpose(ops.reshape(part, split), (0, 2, 1, 3)) for part in parts]
         if encoding is not None:
             query, key, value = encoding.encode_heads(query, key, value, grid)
         # With the heads before the positions throughout, and the scale on the queries, this is faster on a CPU than
@@ -126,8 +134,7 @@ class AttentionConnectivity(Connectivity):
         output = ops.softmax(scores) @ value
         if encoding is not None:
             output = encoding.decode_heads(output, grid)
-        output = ops.transpose(output, (0, 2, 1, 3))
-        return ops.reshape(self._project_output(ops.reshape(output, (-1, channels))), shape)
+        return ops.reshape(ops.transpose(output, (0, 2, 1, 3)), (-1, channels))
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kuramoto._backend.concrete import is_concrete
+from keras_kuramoto._backend.concrete import is_concrete, unless
 from keras_kuramoto._backend.loop import bounded_loop, static_int
 from keras_kuramoto._backend.precise import largest
 from keras_kuramoto._checks import check_number, check_positive, check_whole
@@ -412,7 +412,7 @@ class CDAMRecall(StateLayer):
                 still = moving & (largest(ops.abs(change)) >= tolerance)
                 return ops.where(moving[:, None], state + change, state), still
 
-            carried = move() if tolerance is None else _unless(~ops.any(carried[1]), move, carried)
+            carried = move() if tolerance is None else unless(~ops.any(carried[1]), move, carried)
             return carried, None if observe is None else observe(carried[0])
 
         first = None if observe is None else observe(state)
@@ -480,9 +480,3 @@ def _checked_steps(num_steps):
 
 def _is_zero(h):
     return isinstance(h, float) and h == 0
-
-
-def _unless(done, function, otherwise):
-    if is_concrete(done):
-        return otherwise if bool(done) else function()
-    return ops.cond(done, lambda: otherwise, function)

@@ -32,7 +32,8 @@ class KuramotoBlock(StateLayer):
 
     Returns:
         `(x, c)`: oscillators and stimuli for the next block; those of the last block are a network's result, with c the
-        features. With `return_energy=True` also the energies `(batch, steps)`, as of `KuramotoLayer`. Float32 under a
+        features. With `return_energy=True` also the energies `(batch, steps)`, and with an `UntilRest` the steps
+        taken, as of `KuramotoLayer`. Float32 under a
         mixed precision policy.
 
     Raises:
@@ -87,21 +88,21 @@ class KuramotoBlock(StateLayer):
     # The layers inside take `training` from the call's context.
     def call(self, x, c, num_steps=None, return_energy=False, max_steps=None, training=None):
         x = self.kuramoto(x, c, num_steps=num_steps, return_energy=return_energy, max_steps=max_steps)
-        x, *energies = x if return_energy else (x,)
+        x, *more = x if isinstance(x, tuple) else (x,)
         features = self.readout(x)
         if self.network is not None:
             features = self.network(features)
         # In full precision, as the Kuramoto layer takes stimuli.
         features = keras.ops.cast(features, self.variable_dtype)
         x, c = (x, features) if self.transition is None else self.transition(x, features)
-        return (x, c, *energies)
+        return (x, c, *more)
 
     def compute_output_spec(self, x, c, num_steps=None, return_energy=False, max_steps=None, training=None):
         x = self.kuramoto.compute_output_spec(x, c, num_steps, return_energy, max_steps)
-        x, *energies = x if return_energy else (x,)
+        x, *more = x if isinstance(x, tuple) else (x,)
         shape = tuple(self.readout.compute_output_shape(tuple(x.shape)))
         if self.network is not None:
             shape = tuple(self.network.compute_output_shape(shape))
         features = keras.KerasTensor(shape, dtype=self.variable_dtype)
         x, c = (x, features) if self.transition is None else self.transition.compute_output_spec(x, features)
-        return (x, c, *energies)
+        return (x, c, *more)

@@ -3,11 +3,15 @@
 import keras
 from keras import ops
 
+from keras_kuramoto._backend.concrete import unless
 from keras_kuramoto._backend.loop import bounded_loop, static_int
+from keras_kuramoto._backend.precise import largest
 from keras_kuramoto._checks import check_whole
 from keras_kuramoto.energies import sum_over_positions, voting_energy_density
 from keras_kuramoto.layers.layer import StateLayer, exactly
+from keras_kuramoto.layers.until_rest import UntilRest
 from keras_kuramoto.ops import sphere
+from keras_kuramoto.platforms import platform
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -45,7 +49,8 @@ class KuramotoLayer(StateLayer):
         x: Oscillators, `(batch, *spatial, oscillators * N)`.
         c: Conditional stimuli, same shape.
         num_steps: Another number of steps: a Python integer, a scalar integer tensor, or one integer for each example,
-            `(batch,)`; an example stops changing after its own number.
+            `(batch,)`; an example stops changing after its own number. Or an `UntilRest`, by which it stops where
+            nothing moves.
         return_energy: Whether to return the energies too.
         max_steps: Python integer, the most that a number of steps given as a tensor can be; larger ones count as this.
             Needed only for gradients through a tensor `num_steps` on JAX and under XLA on TensorFlow, and for energies
@@ -55,7 +60,8 @@ class KuramotoLayer(StateLayer):
         The oscillators after the last step, same shape as `x`. With `return_energy=True` a pair with the energies
         `(batch, steps)`: column t is the energy of the state from which step t + 1 starts. Where an example has fewer
         steps than the batch, its state and thus its energy stay as they were; columns beyond a scalar tensor
-        `num_steps`, which exist only if `max_steps` is given, are zero.
+        `num_steps`, which exist only if `max_steps` is given, are zero. With an `UntilRest`, the numbers of steps that
+        were taken, `(batch,)` int32, come last in a tuple.
 
     Raises:
         ValueError: If an argument is of the wrong kind, if N does not divide the number of channels, if `x` and `c`
@@ -189,22 +195,29 @@ class KuramotoLayer(StateLayer):
         return x, c
 
     def _on_sphere(self, x):
-        return sphere.join_oscillators(sphere.normalize(sphere.split_oscillators(x, self.oscillator_dim)))
+        return platform().normalize(x, self.oscillator_dim)
 
     def _step(self, x, c, coupling):
-        groups = sphere.split_oscillators(x, self.oscillator_dim)
-        change = sphere.split_oscillators(c + coupling, self.oscillator_dim)
-        if self.project:
-            change = sphere.project_to_tangent(groups, change)
+        def step(x, c, coupling, gamma, *turn):
+            change = c + ops.cast(coupling, x.dtype)
+            if self.project:
+                change = platform().project(x, change, self.oscillator_dim)
+            for part in turn:
+                change = change + part
+            x = x + gamma * change
+            return self._on_sphere(x) if self.normalize else x
+
+        turn = ()
         if self.natural_frequency is not None:
-            turn = ops.cast(self.natural_frequency(x), self.variable_dtype)
-            change = change + sphere.split_oscillators(turn, self.oscillator_dim)
-        groups = groups + self.gamma * change
-        return sphere.join_oscillators(sphere.normalize(groups) if self.normalize else groups)
+            turn = (ops.cast(self.natural_frequency(x), self.variable_dtype),)
+        return platform().keep_arguments(step, x, c, coupling, ops.convert_to_tensor(self.gamma), *turn)
 
     def call(self, x, c, num_steps=None, return_energy=False, max_steps=None):
         if max_steps is not None:
             check_whole("max_steps", max_steps, 0)
+        rule = num_steps if isinstance(num_steps, UntilRest) else None
+        if rule is not None:
+            num_steps = rule.num_steps
         if num_steps is None:
             num_steps = self.num_steps
         per_example = None
@@ -227,40 +240,64 @@ class KuramotoLayer(StateLayer):
         x, c = self._prepare(x, c)
 
         def step(x, index, c):
-            coupling = self.coupling(x)
-            density = self.energy_density(x, c, coupling) if return_energy else None
+            # The step makes it longer: what is kept of it is as short as the connectivity's dtype.
+            coupling = self.connectivity(x)
+            energy_coupling = ops.cast(coupling, self.variable_dtype)
+            density = self.energy_density(x, c, energy_coupling) if return_energy else None
             new = self._step(x, c, coupling)
             if per_example is not None:
                 new = ops.where(index < per_example, new, x)
             return new, density
 
+        def step_until_rest(carried, index, c):
+            x, moving, taken, *_ = carried
+
+            def move():
+                new, density = step(x, index, c)
+                # With a number of steps for each example, one that has taken its own has not moved.
+                far = largest(ops.reshape(ops.abs(new - x), (ops.shape(x)[0], -1))) >= rule.tolerance
+                goes = moving if per_example is None else moving & (index < ops.reshape(per_example, (-1,)))
+                new = ops.where(ops.reshape(goes, (-1,) + (1,) * (len(x.shape) - 1)), new, x)
+                kept = (density,) if return_energy else ()
+                return new, goes & far, taken + ops.cast(goes, "int32"), *kept
+
+            carried = unless(~ops.any(moving), move, carried)
+            return carried, carried[3] if return_energy else None
+
         density_like = ops.zeros_like(x[..., 0]) if return_energy else None
-        x, densities = bounded_loop(
-            step,
-            x,
+        state = x
+        if rule is not None:
+            still = ops.zeros_like(ops.sum(x, axis=tuple(range(1, len(x.shape)))), dtype="int32")
+            state = (x, ops.equal(still, 0), still, *((density_like,) if return_energy else ()))
+        state, densities = bounded_loop(
+            step if rule is None else step_until_rest,
+            state,
             num_steps,
             output_like=density_like,
             max_steps=max_steps,
-            remat=self.remat,
+            remat=self.remat and rule is None,
             constants=(c,),
             weights=self.weights,
         )
+        x, taken = (state, ()) if rule is None else (state[0], state[2:3])
         if not return_energy:
-            return x
+            return (x, *taken) if taken else x
         # Summed here and not in the loop: XLA would make one long sum of it there, which loses more to rounding.
-        return x, ops.transpose(ops.sum(densities, axis=tuple(range(2, len(densities.shape)))))
+        return x, ops.transpose(ops.sum(densities, axis=tuple(range(2, len(densities.shape))))), *taken
 
     def compute_output_spec(self, x, c, num_steps=None, return_energy=False, max_steps=None):
         if len(x.shape) != len(c.shape):
             raise ValueError(
                 f"The oscillators `x` and the stimuli `c` must have the same shape. Received {x.shape} and {c.shape}."
             )
-        state = keras.KerasTensor(x.shape, dtype=self.variable_dtype)
+        state, taken = keras.KerasTensor(x.shape, dtype=self.variable_dtype), ()
+        if isinstance(num_steps, UntilRest):
+            num_steps, taken = num_steps.num_steps, (keras.KerasTensor(x.shape[:1], dtype="int32"),)
         if not return_energy:
-            return state
+            return (state, *taken) if taken else state
         steps = self.num_steps if num_steps is None else static_int(num_steps)
         energies = (x.shape[0], max_steps if steps is None else steps)
-        return state, keras.KerasTensor(energies, dtype=self.variable_dtype)
+        return state, keras.KerasTensor(energies, dtype=self.variable_dtype), *taken
 
     def compute_output_shape(self, x_shape, c_shape):
         return tuple(x_shape)

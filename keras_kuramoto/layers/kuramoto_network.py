@@ -28,7 +28,8 @@ class KuramotoNetwork(StateLayer):
 
     Returns:
         `(features, x)`: the last block's features and oscillators. With `return_energy=True` also a list with the
-        energies `(batch, steps)` of every block. Float32 under a mixed precision policy.
+        energies `(batch, steps)` of every block, and with an `UntilRest` one with the steps taken in every block.
+        Float32 under a mixed precision policy.
 
     Raises:
         ValueError: If an argument is of the wrong kind, or a list of numbers of steps has not one for each block.
@@ -82,18 +83,18 @@ class KuramotoNetwork(StateLayer):
     # The layers inside take `training` from the call's context.
     def call(self, c, known=None, noise=None, num_steps=None, return_energy=False, max_steps=None, training=None):
         x = self.initial_oscillators(c, known, noise)
-        energies = []
+        more = []
         for block, steps in zip(self.blocks, self._steps(num_steps)):
-            x, c, *energy = block(x, c, num_steps=steps, return_energy=return_energy, max_steps=max_steps)
-            energies += energy
-        return (c, x, energies) if return_energy else (c, x)
+            x, c, *of_block = block(x, c, num_steps=steps, return_energy=return_energy, max_steps=max_steps)
+            more.append(of_block)
+        return (c, x, *map(list, zip(*more)))
 
     def compute_output_spec(
         self, c, known=None, noise=None, num_steps=None, return_energy=False, max_steps=None, training=None
     ):
         x = self.initial_oscillators.compute_output_spec(c, known, noise)
-        energies = []
+        more = []
         for block, steps in zip(self.blocks, self._steps(num_steps)):
-            x, c, *energy = block.compute_output_spec(x, c, steps, return_energy, max_steps)
-            energies += energy
-        return (c, x, energies) if return_energy else (c, x)
+            x, c, *of_block = block.compute_output_spec(x, c, steps, return_energy, max_steps)
+            more.append(of_block)
+        return (c, x, *map(list, zip(*more)))

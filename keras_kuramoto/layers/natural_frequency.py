@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_kuramoto.layers.layer import StateLayer, exactly
 from keras_kuramoto.ops import sphere
+from keras_kuramoto.platforms import platform
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -66,12 +67,7 @@ class NaturalFrequency(StateLayer):
         return ops.einsum("...k,kij->...ij", ops.convert_to_tensor(self.upper), basis)
 
     def call(self, x):
-        groups = sphere.split_oscillators(ops.cast(x, self.variable_dtype), self.oscillator_dim)
-        if self.shared:
-            # All oscillators as the rows of one matrix.
-            turned = ops.reshape(groups, (-1, self.oscillator_dim)) @ ops.transpose(self.matrices())
-            return ops.reshape(turned, ops.shape(x))
-        return sphere.join_oscillators(ops.einsum("...on,omn->...om", groups, self.matrices()))
+        return platform().turn(ops.cast(x, self.variable_dtype), self.matrices())
 
     def compute_output_spec(self, x):
         return keras.KerasTensor(x.shape, dtype=self.variable_dtype)

@@ -6,6 +6,7 @@ from keras import ops
 from keras_kuramoto._backend.empty import of_some
 from keras_kuramoto.layers.layer import Layer
 from keras_kuramoto.ops import sphere
+from keras_kuramoto.platforms import platform
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -87,7 +88,7 @@ class OscillatorReadout(Layer):
 
     def call(self, x):
         z = ops.cast(of_some(self.linear, x), self.variable_dtype)
-        norms = sphere.safe_norm(sphere.split_oscillators(z, self.oscillator_dim))
+        norms = platform().norms(z, self.oscillator_dim)
         return norms if self.bias is None else norms + self.bias
 
     def compute_output_spec(self, x):

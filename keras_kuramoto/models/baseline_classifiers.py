@@ -85,7 +85,7 @@ class IterativeClassifier(ImageClassifier):
             if index:
                 x = getattr(self, f"down_{index}")(x)
             x = getattr(self, f"block_{index}")(x, num_steps=steps, max_steps=max_steps)
-        return x, None
+        return x, []
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -152,7 +152,7 @@ class ResNetClassifier(ImageClassifier):
 
     def compute_features(self, stem, return_energy, **options):
         no_energy(return_energy)
-        return self.body(stem), None
+        return self.body(stem), []
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -222,7 +222,7 @@ class ViTClassifier(ImageClassifier):
         x = self.position_embedding(stem)
         for index in range(self.blocks):
             x = getattr(self, f"block_{index}")(x)
-        return ops.cast(self.norm(x), "float32"), None
+        return ops.cast(self.norm(x), "float32"), []
 
 
 add_presets(

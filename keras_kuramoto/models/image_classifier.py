@@ -92,7 +92,7 @@ class ImageClassifier(ImageModel):
         return total / members
 
     def compute_outputs(self, image, noise=None, num_steps=None, return_energy=False, max_steps=None):
-        features, energies = self.compute_features(
+        features, more = self.compute_features(
             self.stem(centred(image)),
             noise=noise,
             num_steps=num_steps,
@@ -100,10 +100,10 @@ class ImageClassifier(ImageModel):
             max_steps=max_steps,
         )
         logits = self.head(ops.mean(features, axis=(1, 2)))
-        return (logits, energies) if return_energy else logits
+        return (logits, *more) if more else logits
 
     def compute_features(self, stem, **options):
-        """The features of the last block and the energies, or `None`, from linear features of the image."""
+        """The features of the last block, and what `of_blocks` gives, from linear features of the image."""
         raise NotImplementedError
 
 

@@ -129,9 +129,24 @@ def kuramoto_layers(blocks, **arguments):
 
 
 def last_features(network, c, return_energy, **options):
-    """The features of the last block of a `KuramotoNetwork`, and its energies or `None`."""
-    features, _, *energies = network(c, return_energy=return_energy, **options)
-    return features, energies[0][-1] if return_energy else None
+    """The features of the last block of a `KuramotoNetwork`, and what `of_blocks` gives."""
+    features, _, *more = network(c, return_energy=return_energy, **options)
+    return features, of_blocks(more, return_energy)
+
+
+def of_blocks(more, return_energy):
+    """What a `KuramotoNetwork` returns besides its state, of all blocks: energies of the last one, steps taken in all.
+
+    Args:
+        more: List of up to two lists, with a tensor for each block: energies, if they were asked for, and steps taken,
+            if the number of steps is an `UntilRest`.
+        return_energy: Whether energies were asked for.
+
+    Returns:
+        List of up to two tensors.
+    """
+    energies, steps = (more[:1], more[1:]) if return_energy else ([], more)
+    return [*(of_each[-1] for of_each in energies), *(sum(of_each) for of_each in steps)]
 
 
 def no_energy(return_energy):

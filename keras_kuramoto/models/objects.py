@@ -78,14 +78,14 @@ class ObjectsModel(ImageModel):
 
     def compute_outputs(self, image, noise=None, num_steps=None, return_energy=False, max_steps=None, head=True):
         patches = self.position_embedding(self.patches(centred(image)))
-        features, energies = self.compute_features(
+        features, more = self.compute_features(
             patches, noise=noise, num_steps=num_steps, return_energy=return_energy, max_steps=max_steps
         )
         output = self.projection(self.hidden(ops.max(features, axis=(1, 2)))) if head else features
-        return (output, energies) if return_energy else output
+        return (output, *more) if more else output
 
     def compute_features(self, patches, **options):
-        """The features of the last block and the energies, or `None`, from linear features of the patches."""
+        """The features of the last block, and what `of_blocks` gives, from linear features of the patches."""
         raise NotImplementedError
 
 
@@ -317,7 +317,7 @@ class IterativeObjects(ObjectsModel):
         for name in self._layer_names:
             if name.startswith("block_"):
                 x = getattr(self, name)(x, **options)
-        return ops.cast(self.norm(x), "float32"), None
+        return ops.cast(self.norm(x), "float32"), []
 
 
 def _attention(encoding=None):

@@ -21,6 +21,7 @@ from keras_kuramoto.layers import (
     TransformerBlock,
 )
 from keras_kuramoto.models.configured_model import ConfiguredModel, add_presets, copied
+from keras_kuramoto.models.image_model import of_blocks
 from keras_kuramoto.models.readout_network import readout_network
 
 
@@ -33,7 +34,8 @@ class SudokuModel(ConfiguredModel):
 
     `run(board, noise=None, num_steps=None, return_energy=False, max_steps=None, training=False)` gives logits, and with
     `return_energy=True` a pair with the energies of the last block, `(batch, steps)`; `num_steps` and `max_steps` are
-    those of `KuramotoNetwork`, or of `Repeat` for a model without oscillators.
+    those of `KuramotoNetwork`, or of `Repeat` for a model without oscillators. With an `UntilRest` the steps that were
+    taken in all blocks, `(batch,)`, come last.
 
     Args:
         arguments: As for `ConfiguredModel`, with `board_size` and `channels`.
@@ -188,11 +190,11 @@ class AKOrNSudoku(SudokuModel):
     def compute_outputs(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
         c = self.digits(board)
         given = ops.greater(board, 0)
-        features, _, *energies = self.network(
+        features, _, *more = self.network(
             c, given, noise, num_steps=num_steps, return_energy=return_energy, max_steps=max_steps
         )
         logits = self.head(ops.relu(features))
-        return (logits, energies[0][-1]) if return_energy else logits
+        return (logits, *of_blocks(more, return_energy)) if more else logits
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -270,6 +272,8 @@ add_presets(
         ),
         # Trains on a CPU.
         "sudoku9_small": lambda: _akorn(connectivity=AttentionConnectivity(4, BoardEncoding()), **_SMALL),
+        # The same, trained on hard boards too.
+        "sudoku9_mixed": lambda: _akorn(connectivity=AttentionConnectivity(4, BoardEncoding()), **_SMALL),
         "sudoku9_small_symmetric": lambda: _akorn(
             connectivity=SymmetricAttentionConnectivity(4, BoardEncoding()), **_SMALL
         ),

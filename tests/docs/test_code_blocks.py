@@ -50,10 +50,18 @@ class ParsedError(Exception):
 
 
 def commands(path):
+    """The words of each command, without comments, redirections apart."""
     for block in blocks(path, "sh"):
         for line in block.replace("\\\n", " ").splitlines():
-            for command in re.split(r"&&|\|\|?|;", re.split(r"\s#\s", line)[0]):
-                yield shlex.split(command)
+            lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+            lexer.whitespace_split = True
+            words = []
+            for word in [*lexer, ";"]:
+                if set(word) <= set("();<>|&"):
+                    yield words
+                    words = []
+                else:
+                    words.append(word)
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if blocks(path, "sh")], ids=identifier)

@@ -178,7 +178,9 @@ def test_the_page_fits_a_phone(page):
         width = page.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
         assert width[0] <= width[1] == 360
         assert cells(page)[0].size["width"] >= 30
-        page.execute_script("document.getElementById('solver-solve').scrollIntoView({block: 'center'})")
+        page.execute_script(
+            "document.getElementById('solver-solve').scrollIntoView({block: 'center', behavior: 'instant'})"
+        )
         page.find_element("id", "solver-solve").click()
         wait(page, "Solved after")
     finally:

@@ -163,7 +163,7 @@ def test_limits_of_the_export_are_those_of_the_version(model, model_file, tmp_pa
     assert main([str(model_file), str(tmp_path / "served"), *limits]) == 0
     capsys.readouterr()
     declaration = read_declaration(tmp_path / "served" / "1")
-    assert declaration.settings == {"max_batch": 3, "max_steps": 5, "max_samples": 2}
+    assert declaration.settings == {"max_batch": 3, "max_steps": 5, "tolerance": 0.0, "max_samples": 2}
     assert declaration.text == SUDOKU.text
     assert "max_batch_size { value: 3 }" in (tmp_path / "served" / "serving" / "batching.config").read_text()
     signatures = tf.saved_model.load(str(tmp_path / "served" / "1")).signatures

@@ -8,8 +8,8 @@ def test_draw_answer(boards):
     answer = {"solution": full, "probability": np.where(puzzle > 0, 1, 0.75), "energy": -12.345, "sample": 4}
     text = draw_answer(puzzle, answer)
     assert "→" in text
-    assert text.endswith("a valid solution, energy -12.35, least certain digit 75.0%, sample 4 of the vote")
+    assert text.endswith("\nsolved, energy -12.35, least certain digit 75.0%, start 4")
     wrong = full.copy()
     wrong[0, 0] = wrong[0, 1]
-    assert "\nnot a valid solution" in draw_answer(puzzle, {**answer, "solution": wrong})
+    assert "\nnot solved: these digits break a rule" in draw_answer(puzzle, {**answer, "solution": wrong})
     assert "certain" not in draw_answer(full, answer)

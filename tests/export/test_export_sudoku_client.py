@@ -218,16 +218,24 @@ def test_one_line():
 def test_client_command_line(rest, grpc_server, board_text, tmp_path, capsys):
     path = tmp_path / "board.txt"
     path.write_text(board_text)
-    assert main(["client", "--rest", rest.url, str(path)]) == 0
-    default = capsys.readouterr().out
+
+    def draw(*arguments):
+        status = main(["client", *arguments, str(path)])
+        text = capsys.readouterr().out
+        # What is no solution is never shown as if it were one.
+        assert status == ("not solved" in text) == ("Solved: 0 of 1" in text)
+        return text
+
+    default = draw("--rest", rest.url)
     assert "→" in default
     assert "energy" in default
-    assert main(["client", "--grpc", grpc_server.address, str(path)]) == 0
-    assert capsys.readouterr().out == default
-    assert main(["client", "--rest", rest.url, "--num-steps", "9", str(path)]) == 0
-    assert main(["client", "--rest", rest.url, "--num-steps", "3", "--votes", "2", str(path)]) == 0
-    assert "of the vote" in capsys.readouterr().out
-    assert [body["signature_name"] for _, body in rest.requests] == ["serving_default", "solve_steps", "vote"]
+    assert draw("--grpc", grpc_server.address) == default
+    draw("--rest", rest.url, "--num-steps", "9")
+    assert "start " in draw("--rest", rest.url, "--num-steps", "3", "--votes", "2")
+    draw("--rest", rest.url, "--starts", "2")
+    bodies = [body for _, body in rest.requests]
+    assert [body["signature_name"] for body in bodies] == ["search", "solve_steps", "vote", "search"]
+    assert [body["inputs"].get("num_samples") for body in bodies] == [[16], None, [2], [2]]
 
 
 @pytest.mark.parametrize(

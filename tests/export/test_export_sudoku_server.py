@@ -23,7 +23,7 @@ NUMBERS = {
 def test_shapes_types_and_given_digits(served, boards, signature):
     answer = served(signature, board=boards, **NUMBERS[signature])
     more = {"energy_sum", "sample", "steps"} if signature in ("vote", "search") else set()
-    assert set(answer) == {"solution", "solved", "probability", "energy"} | more
+    assert set(answer) == {"solution", "solved", "probability", "energy", "steps"} | more
     assert answer["solution"].shape == answer["probability"].shape == (5, 4, 4)
     assert answer["energy"].shape == (5,)
     assert answer["solution"].dtype == np.int32
@@ -110,6 +110,29 @@ def test_more_samples_never_raise_the_energy(served, boards):
     ]
     assert (np.diff(sums) <= 0).all()
     assert sums[-1] < sums[0]
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "search"])
+def test_boards_that_are_complete_contradictory_or_empty(served, boards, signature):
+    full = boards[3]
+    wrong = full.copy()
+    wrong[0, 0] = full[0, 1]
+    # Two of a digit in a row, and blanks beside them.
+    contradictory = np.zeros_like(full)
+    contradictory[0, :2] = 3
+    # No rule is broken by what is given, and yet there is no solution: the last cell of the row has no digit left.
+    hopeless = np.zeros_like(full)
+    hopeless[0, :3], hopeless[1, 3] = (1, 2, 3), 4
+    given = np.stack([full, wrong, contradictory, hopeless, np.zeros_like(full)])
+    numbers = {"num_steps": 6, "num_samples": 3, "seed": 0} if signature == "search" else {}
+    answer = served(signature, board=given, **numbers)
+    assert answer["solved"].tolist()[:4] == [1, 0, 0, 0]
+    np.testing.assert_array_equal(answer["solution"][:2], given[:2])
+    assert (answer["solution"][given > 0] == given[given > 0]).all()
+    assert answer["solved"][4] == is_valid_board(answer["solution"][4])
+    if signature == "search":
+        # Nothing is left to be done after a first run, or after one of each start.
+        assert answer["steps"].tolist()[:3] == [6, 18, 18]
 
 
 @pytest.mark.parametrize(

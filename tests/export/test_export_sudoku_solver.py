@@ -15,15 +15,19 @@ ROOT = pathlib.Path(__file__).parents[2]
 def test_solve_locally(exported, served, boards):
     # More than are solved at once.
     many = np.tile(boards, (8, 1, 1))[::-1]
-    parts = [served("serving_default", board=part) for part in (many[:32], many[32:])]
+    parts = [served("search", board=part, num_steps=6, num_samples=16, seed=0) for part in (many[:32], many[32:])]
     assert_answers(solve(exported, many), {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
     assert_answers(solve(exported / "1", boards, 3), served("solve_steps", board=boards, num_steps=[3] * 5))
     wanted = served("vote", board=boards, num_steps=6, num_samples=2, seed=9)
     assert_answers(solve(exported, boards, votes=2, seed=9), wanted)
     with pytest.raises(ValueError, match="solves boards of 4 × 4 cells"):
         solve(exported, np.zeros((1, 9, 9)))
+    wanted = served("search", board=boards, num_steps=3, num_samples=2, seed=1)
+    assert_answers(solve(exported, boards, 3, seed=1, starts=2), wanted)
     with pytest.raises(ValueError, match="`num_samples` must be from 1 to 4096"):
         solve(exported, boards, votes=0)
+    with pytest.raises(ValueError, match="Either `votes` or `starts`"):
+        solve(exported, boards, votes=2, starts=2)
 
 
 def test_solving_needs_no_keras(exported, board_text):
@@ -43,7 +47,8 @@ def test_solving_needs_no_keras(exported, board_text):
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
     )
-    assert result.returncode == 0, result.stderr
+    # Without training it solves but by chance, and says so.
+    assert result.returncode == ("Solved: " in result.stdout), result.stderr
     assert "→" in result.stdout
     assert "energy" in result.stdout
 

@@ -1,8 +1,13 @@
 """Frames of a video and other images: read from files, or generated."""
 
+import math
 import pathlib
+import warnings
 
 import numpy as np
+
+# Of one image: more than any camera's.
+_MOST_PIXELS = 1 << 26
 
 
 def moving_scene(count, seed=0, height=60, width=80):
@@ -58,6 +63,7 @@ def read_frames(path, count, every=1):
     """
     path = pathlib.Path(path)
     if path.is_dir():
+        _check_links(path)
         names = sorted(name for name in path.iterdir() if name.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp"))
         frames = [decode_image(name)[0] for name in names[::every][:count]]
         if not frames:
@@ -85,6 +91,13 @@ def _texture(rng, height, width, scale):
     return grid
 
 
+def _check_links(folder):
+    """Raises a `ValueError` if an entry of a folder leads out of it."""
+    for entry in folder.iterdir():
+        if entry.is_symlink() and not entry.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(f"'{entry}' leads out of its folder, to '{entry.resolve()}': copy the image instead.")
+
+
 def decode_image(path):
     """The images in a file.
 
@@ -99,12 +112,31 @@ def decode_image(path):
     """
     import tensorflow as tf
 
+    _check_size(path)
     try:
         image = tf.io.decode_image(path.read_bytes(), channels=3, expand_animations=True).numpy()
     except (OSError, tf.errors.InvalidArgumentError) as error:
         message = getattr(error, "message", None) or str(error)
         raise ValueError(f"'{path}' can't be read as an image: {message.splitlines()[0]}.") from None
     return image if image.ndim == 4 else image[None]
+
+
+def _check_size(path):
+    """Raises a `ValueError` if an image's header tells of too many pixels: a small file may fill a memory."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                pixels = math.prod(image.size)
+    except Image.DecompressionBombError:
+        pixels = math.inf
+    except (OSError, ValueError, SyntaxError):
+        # TensorFlow says what is wrong with it.
+        return
+    if pixels > _MOST_PIXELS:
+        raise ValueError(f"'{path}' has more pixels than the {_MOST_PIXELS:,} that are read.")
 
 
 def _decode_video(path, count, every):

@@ -16,6 +16,9 @@ class ReplicaStrategy(tf.distribute.Strategy):
         replicas: Number of replicas.
     """
 
+    # As on a TPU, all that a replica runs is one program.
+    compiles_replicas = True
+
     def __init__(self, replicas):
         super().__init__(_Extended(self, replicas))
 

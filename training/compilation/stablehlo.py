@@ -36,9 +36,10 @@ def location(text, line):
     found = re.search(r"loc\((.*)\)\s*$", line)
     seen = found[1] if found else ""
     for _ in range(8):
-        name = re.search(r'"([^"]*)"(?!:\d)', seen)
-        if name and place(name[1]):
-            return place(name[1])
+        # A name of a file is followed by a line.
+        names = [name for name, line in re.findall(r'"([^"]*)"(:\d+)?', seen) if not line and place(name)]
+        if names:
+            return place(names[0])
         references = set(re.findall(r"#loc\d*", seen))
         seen = " ".join(
             definition[2]

@@ -115,6 +115,22 @@ PRESETS = {
         checkpoint_every=500,
         test_steps=[16, 64, 128],
     ),
+    # After `sudoku9_small`: hard boards among easy ones.
+    "sudoku9_mixed": SudokuOptions(
+        data="9x9_mixed",
+        model="sudoku9_mixed",
+        start="sudoku9_small",
+        steps=9000,
+        batch_size=32,
+        learning_rate=1e-3,
+        warmup_steps=100,
+        min_steps=8,
+        max_steps=24,
+        evaluate_every=1500,
+        checkpoint_every=500,
+        test_steps=[32],
+        test_boards=500,
+    ),
     # The paper's: 100 epochs of 90 batches, always 16 steps, no symmetries.
     "sudoku9_paper": SudokuOptions(
         model="sudoku9_paper", symmetries=False, steps=9000, evaluate_every=900, checkpoint_every=900

@@ -82,7 +82,8 @@ class Once:
     Call arguments:
         board: `(batch, S, S)` int32, 0 for blank.
         run: Function from boards to `(logits, energies, num_steps)`: `(batch, S, S, S)`, `(batch, steps)`, and
-            `(batch,)` or `None` for all of the steps. Each time with the same initial oscillators.
+            `(batch,)` or `None` for all of the steps; and where some come to rest earlier a fourth, the steps taken.
+            Each time with the same initial oscillators.
 
     Returns:
         Dictionary with what `answer` gives, and `energy`, `energy_sum`, `unrest`, float32, and `steps`, int32,
@@ -90,7 +91,7 @@ class Once:
     """
 
     def __call__(self, board, run):
-        logits, energies, num_steps = run(board)
+        logits, energies, num_steps, *taken = run(board)
         if num_steps is None:
             num_steps = tf.fill(tf.shape(energies)[:1], tf.shape(energies)[1])
         return {
@@ -98,7 +99,7 @@ class Once:
             "energy": last_energy(energies, num_steps),
             "energy_sum": sum_of_energies(energies, num_steps),
             "unrest": unrest(energies, num_steps),
-            "steps": num_steps,
+            "steps": taken[0] if taken else num_steps,
         }
 
 
