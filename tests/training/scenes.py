@@ -97,8 +97,9 @@ def spoilt(path):
 
 def full(path):
     """The system refuses to write more than some bytes to a file, as a full disk does."""
-    run, wide = path / "full", ["--set", "width=60000"]
-    life = Life(run, *wide, "--set", "steps=20", "--set", "evaluate_every=20")
+    run = path / "full"
+    wide = ["--set", "width=20000", "--set", "steps=40", "--set", "evaluate_every=40"]
+    life = Life(run, *wide)
     reaches(life, run, 10)
     life.kill()
     life.end()
@@ -106,9 +107,8 @@ def full(path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
-    again = [*wide, "--set", "steps=20", "--set", "evaluate_every=20", "--resume"]
-    life = Life(run, *again, before=limit)
-    return {"code": life.end(), "text": life.text(), "resumed": Life(run, *again).end()}
+    life = Life(run, *wide, "--resume", before=limit)
+    return {"code": life.end(), "text": life.text(), "resumed": Life(run, *wide, "--resume").end()}
 
 
 def forbidden(path):
@@ -165,8 +165,15 @@ def workers(path):
     died = time.monotonic()
     code = first.end()
     seconds = time.monotonic() - died
-    resumed = [life.end() for life in workers_of(run, "--resume")]
-    return {"code": code, "text": first.text(), "seconds": seconds, "resumed": resumed, "steps": newest(run)}
+    again = workers_of(run, "--resume")
+    return {
+        "code": code,
+        "text": first.text(),
+        "seconds": seconds,
+        "resumed": [life.end() for life in again],
+        "failures": [life.text().count("Traceback") for life in again],
+        "steps": newest(run),
+    }
 
 
 def preempted(path):

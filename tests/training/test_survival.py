@@ -117,6 +117,7 @@ def test_a_worker_that_dies_stops_the_others_and_all_go_on(told):
     assert "Another worker does not answer any more" in scene["text"]
     assert scene["seconds"] < 60
     assert scene["resumed"] == [0, 0]
+    assert scene["failures"] == [0, 0]
     assert scene["steps"] == 400
 
 
