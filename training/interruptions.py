@@ -46,6 +46,8 @@ class Interruptions:
             self._handler = tf.distribute.experimental.PreemptionCheckpointHandler(
                 resolver, tf.train.Checkpoint(), nowhere, config
             )
+            # It warns of a method of its own that is deprecated.
+            tf.get_logger().setLevel("ERROR")
 
     def __enter__(self):
         self._previous = {}
@@ -61,7 +63,11 @@ class Interruptions:
                 self._previous[number] = signal.signal(number, lambda number, _: self._note(number))
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if self._handler is not None and kind is None:
+            # Its thread, which waits for the other workers' news, would fail aloud when they have ended. It holds the
+            # handler, so that nothing else calls this.
+            self._handler.__del__()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         if self._wakeup is not None:

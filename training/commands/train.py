@@ -22,7 +22,7 @@ def prepare(options):
         ValueError: For bad input, before anything is written over.
     """
     # TensorFlow starts only now: `--help` should not wait for it.
-    from training.failures import TerminatedError
+    from training.failures import RunError, TerminatedError
     from training.loop import Trainer
     from training.strategies import describe, make_strategy
     from training.summaries import parse_profile
@@ -54,8 +54,11 @@ def prepare(options):
         print(f"Run directory: {run.path}", flush=True)
         try:
             trainer.train()
-        except (KeyboardInterrupt, TerminatedError):
-            print(f"\nStopped after update {trainer.step}. Go on with --resume.", file=sys.stderr)
+        except (KeyboardInterrupt, RunError) as stop:
+            # The progress line is not at its end.
+            print(flush=True)
+            if isinstance(stop, (KeyboardInterrupt, TerminatedError)):
+                print(f"Stopped after update {trainer.step}. Go on with --resume.", file=sys.stderr)
             raise
         print(f"Trained: {run.model}", flush=True)
 
