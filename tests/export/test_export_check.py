@@ -52,7 +52,7 @@ def test_check_fails_on_other_answers_than_the_golden_ones_and_than_another_mode
     lines = capsys.readouterr().out.splitlines()
     failed = [line for line in lines[:-1] if "FAILED" in line]
     golden, against, rejected = (
-        [line for line in failed if part in line] for part in ("golden", "Keras now", fault.error)
+        [line for line in failed if part in line] for part in ("golden, Python", "Keras now", fault.error)
     )
     assert [line.split()[0] for line in golden] == ["serving_default", "solve_steps"]
     assert (
@@ -60,10 +60,11 @@ def test_check_fails_on_other_answers_than_the_golden_ones_and_than_another_mode
         in golden[0]
     )
     assert "FAILED: 1 examples: energy differs" in golden[1]
-    assert len(against) == 4
+    assert len(against) == 5
     assert len(rejected) == 1
     assert any("FAILED: the model answered to a one" in line for line in failed)
-    assert len(failed) == 2 + 4 + 1 + 1
+    assert any("golden.npz was changed" in line for line in failed)
+    assert len(failed) == 2 + 5 + 1 + 1 + 1
     # Without a compiler the rest is checked, and the result says so.
     assert any(f"SKIPPED: no C compiler ({NO_COMPILER}) was found" in line for line in lines)
 

@@ -11,6 +11,7 @@ from keras import ops
 from keras.distribution import DeviceMesh
 
 from keras_kuramoto.layouts import split_channels
+from keras_kuramoto.platforms import WIDE_TILES, traced_for
 
 
 class JaxUpdate:
@@ -121,7 +122,8 @@ def lower(experiment, batch, devices, groups):
     examples, shared = batch
     step = jax.jit(update, donate_argnums=0)
     try:
-        return step.lower(state(), described(examples, divided), described(shared, whole))
+        with traced_for(WIDE_TILES):
+            return step.lower(state(), described(examples, divided), described(shared, whole))
     except Exception as error:
         # JAX has many errors for what it can't trace, and a function of TensorFlow has its own for JAX's arrays.
         message = " ".join(str(error).split(".\n")[0].split())

@@ -4,6 +4,7 @@ import re
 
 import tensorflow as tf
 
+from keras_kuramoto.platforms import WIDE_TILES, traced_for
 from training.compilation.batches import batch_of
 from training.compilation.replica import ReplicaStrategy
 from training.compilation.stablehlo import check
@@ -43,7 +44,8 @@ def trace(function, specs):
         ValueError: If there is something in it that no TPU runs; it says what, and where.
     """
     try:
-        text = tf.function(function, jit_compile=True).experimental_get_compiler_ir(*specs)(stage="stablehlo")
+        with traced_for(WIDE_TILES):
+            text = tf.function(function, jit_compile=True).experimental_get_compiler_ir(*specs)(stage="stablehlo")
     except ValueError as error:
         raise ValueError(_refusal(str(error))) from error
     # What TensorFlow keeps results apart by is no part of StableHLO; a barrier does the same.
