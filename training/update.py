@@ -104,7 +104,12 @@ class Update:
         size = self.options.batch_size // self.strategy.num_replicas_in_sync
         first = context.replica_id_in_sync_group * size
         # Not as `slope[first : first + size]`, of which a TPU's compiler does not see the size.
-        slopes = [tf.slice(slope, [first, *[0] * (len(slope.shape) - 1)], [size, *slope.shape[1:]]) for slope in slopes]
+        # Where the gathered outputs have lost an axis' length, -1 takes all of it.
+        slopes = [
+            tf.slice(slope, [first, *[0] * len(rest)], [size, *(-1 if length is None else length for length in rest)])
+            for slope in slopes
+            for rest in [slope.shape[1:]]
+        ]
         grads, state = self._compile(self._pull_back)(examples, shared, slopes)
         return {"loss": loss + tf.cast(penalty, loss.dtype), **metrics}, grads, state
 
