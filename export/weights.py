@@ -10,7 +10,7 @@ DTYPES = ("float32", "float16")
 
 
 class StoredWeights(tf.Module):
-    """The weights of a Keras model as a SavedModel holds them. The model computes in float32 whatever they are stored as.
+    """The weights of a Keras model as a SavedModel holds them. Whatever that is, the model computes in float32.
 
     With `"float16"` a weight keeps eleven binary digits, and takes half the room. A graph turns it back to float32
     once for each request, before any loop over steps.
