@@ -86,7 +86,7 @@ $(VENV)/.run: setup.cfg pyproject.toml tested-versions.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run $(VENV)/.dev
-	$(PIP) --editable '.[train,robustness,export,serve,openvino,onnx,backends,tpu-compile,dev]'
+	$(PIP) --editable '.[train,robustness,export,serve,openvino,onnx,litert,backends,tpu-compile,dev]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run

@@ -131,7 +131,7 @@ class LiteRT:
 
     def run(self, inputs):
         """As of `OpenVINO`."""
-        return self._signature(**inputs)
+        return {name: _plain(value) for name, value in self._signature(**inputs).items()}
 
 
 #: The runtimes by the names that `python -m export check --runtime` takes, besides `c`.

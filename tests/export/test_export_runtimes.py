@@ -24,7 +24,7 @@ def test_the_same_answers_at_every_batch_size(exported, name):
     assert "NOT TAKEN" in rows["vote"].note
 
 
-@pytest.mark.parametrize("name", ["openvino", "onnx"])
+@pytest.mark.parametrize("name", ["openvino", "onnx", "litert"])
 def test_outputs_named_as_inputs_and_names_as_text(tmp_path, name):
     export_model(FiniteAutomaton([("Zoë", "sister", "Lisa"), ("Lisa", "father", "Homer")]), tmp_path)
     result = check(tmp_path, runtimes=(name,))
