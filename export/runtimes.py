@@ -176,7 +176,9 @@ def to_onnx(version, signature="serving_default"):
         inside = [tensor.name for tensor in frozen.inputs], [tensor.name for tensor in frozen.outputs]
         graph = frozen.graph.as_graph_def()
         try:
-            model, _ = tf2onnx.convert.from_graph_def(graph, signature, *inside, opset=_OPSET)
+            model, _ = tf2onnx.convert.from_graph_def(
+                graph, signature, *inside, opset=_OPSET, custom_op_handlers={"SelectV2": (_select, [])}
+            )
         except Exception as error:
             # tf2onnx raises many kinds of errors.
             raise UnsupportedSignatureError(_reason(error)) from None
@@ -185,6 +187,17 @@ def to_onnx(version, signature="serving_default"):
     model.doc_string = f"{declaration.text} {declaration.signatures[signature].text}"
     model.metadata_props.add(key="declaration", value=json.dumps(declaration.to_json()))
     return model
+
+
+def _select(graph, node, name, arguments):
+    """The choice between two tensors as ONNX has it: tf2onnx would multiply by 0 and 1, which makes NaN of NaN."""
+    from tf2onnx.onnx_opset.controlflow import Select
+
+    if graph.get_dtype(node.output[0]) == _package("onnx", "onnx").TensorProto.BOOL:
+        # ONNX Runtime has no choice between booleans.
+        Select.version_9(graph, node)
+    else:
+        node.type = "Where"
 
 
 def write_onnx(version, path, signature="serving_default"):

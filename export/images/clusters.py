@@ -70,8 +70,7 @@ def _start(points, clusters):
         to_new = _squares(points, tf.gather(points, farthest[:, None], batch_dims=1))[..., 0]
         distance = tf.where(new[:, None], tf.minimum(distance, to_new), distance)
         here = place == index
-        chosen = tf.where(here, farthest[:, None], chosen)
-        return index + 1, distance, chosen, tf.where(here, new[:, None], exists)
+        return index + 1, distance, tf.where(here, farthest[:, None], chosen), exists | (here & new[:, None])
 
     _, _, chosen, exists = tf.while_loop(
         lambda index, *state: index < most, add, (tf.constant(1), distance, chosen, exists), parallel_iterations=1
