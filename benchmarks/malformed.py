@@ -100,8 +100,7 @@ def bad_tensors(draw, declaration):
 def to_json(bad):
     """The body of a REST request in the columnar format."""
     inputs = {
-        name: [one.decode() for one in value] if value.dtype.kind == "S" else value.tolist()
-        for name, value in bad.inputs.items()
+        name: (value.astype(str) if value.dtype.kind == "S" else value).tolist() for name, value in bad.inputs.items()
     }
     return json.dumps({"signature_name": bad.signature, "inputs": inputs}).encode()
 

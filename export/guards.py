@@ -28,6 +28,13 @@ def guarded(signature, max_batch, inputs):
     Raises:
         tf.errors.InvalidArgumentError: When the graph runs, if a check fails. Names the input and the limit.
     """
+    # Sessions feed tensors of any shape: a graph of images would take some with axes too many, and answer.
+    inputs = {
+        tensor.name: inputs[tensor.name]
+        if tensor.scalar
+        else tf.ensure_shape(inputs[tensor.name], (None, *tensor.shape), name=f"shape_of_{tensor.name}")
+        for tensor in signature.inputs
+    }
     examples = signature.inputs[0]
     number = tf.shape(inputs[examples.name])[0]
     done = []

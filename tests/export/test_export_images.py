@@ -1,5 +1,6 @@
 """Served models of images: objects found, and classes told apart."""
 
+import collections
 import json
 import shutil
 import struct
@@ -10,6 +11,8 @@ import pytest
 import tensorflow as tf
 from export_helpers import assert_same
 
+from benchmarks.malformed import Bad
+from benchmarks.serving_fuzz import through_c
 from export import fresh_process
 from export.__main__ import main
 from export.golden import differences
@@ -228,6 +231,15 @@ def test_check_passes_in_python_and_through_the_c_api(exported, capsys):
     assert "SKIPPED" not in text
     for what, number in (("encoded", 3), ("find_objects", 3), ("file of text", 2), ("clusters of 7", 2)):
         assert sum(line.startswith(f"{what}  ") for line in text.splitlines()) == number
+
+
+def test_images_with_axes_too_many_are_refused_by_the_c_api(exported):
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    # Sessions do not look at the shapes of what they are fed, and a convolution took them. Found by fuzzing.
+    shapes = [(1, *SIZE, 3, 1, 1), (2, *SIZE, 3, 2, 3), (1, *SIZE, 3, 1, 2, 2)]
+    requests = [Bad("serving_default", {"image": np.zeros(shape, np.uint8)}, "shape") for shape in shapes]
+    assert through_c(exported / "1", requests, collections.Counter()) == []
 
 
 def test_a_version_describes_itself_and_warms_up(exported, images):
