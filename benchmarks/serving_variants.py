@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from export.servers import server_for
-from training.datasets.sudoku import generate_puzzles
+from training.datasets.sudoku.generator import generate_puzzles
 from training.source import load_model
 
 _BATCHES = (1, 8, 32)
