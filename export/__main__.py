@@ -65,6 +65,7 @@ def _export(arguments):
         default="float32",
         help="what they are stored as (default: %(default)s; float16 takes half the room); all is computed in float32",
     )
+    parser.add_argument("--xla", action="store_true", help="with a signature that XLA compiles, as fast again or more")
     settings = _add_settings(parser)
     options = parser.parse_intermixed_args(arguments)
     _use_tensorflow()
@@ -74,7 +75,8 @@ def _export(arguments):
 
     given = {name: getattr(options, name) for name in settings if getattr(options, name) is not None}
     model, facts = load_model(options.source), origin(options.source, options.licence)
-    print(export_model(model, options.directory, options.version, options.name, facts, options.weights, **given))
+    stored = {"weights": options.weights, "xla": options.xla}
+    print(export_model(model, options.directory, options.version, options.name, facts, **stored, **given))
     return 0
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from export import native
 from export.card import content_hash, wrong_files
+from export.declaration import COMPILED
 from export.golden import BATCH_SIZES, differences, load_cases, save_cases
 from export.runtimes import RUNTIMES, UnsupportedSignatureError
 from export.versions import EXTRA, latest_version, read_declaration, read_description
@@ -120,7 +121,7 @@ def check(directory, model=None, runtimes=("c",)):
             from export.servers import server_for
 
             stored = read_description(version).get("weights", "float32")
-            server = server_for(model, stored, **declaration.settings)
+            server = server_for(model, stored, COMPILED in declaration.signatures, **declaration.settings)
             for index in good:
                 now = dataclasses.replace(cases[index], outputs=server.golden_answers(cases[index]))
                 rows.append(_compare(cases[index], answers[index], now, sizes, "Keras now, Python"))

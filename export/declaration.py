@@ -8,6 +8,8 @@ keeps in `assets.extra/export.json`. Nothing here imports TensorFlow or Keras.
 import dataclasses
 import math
 
+#: Name of the signature that XLA compiles.
+COMPILED = "compiled"
 #: Every family has this limit.
 MAX_BATCH = 32
 

@@ -1,6 +1,6 @@
 """The families of served models, each declared once. See `export.declaration` for what the parts mean."""
 
-from export.declaration import Family, Setting, Signature, Tensor
+from export.declaration import COMPILED, Family, Setting, Signature, Tensor
 
 _MAX_STEPS = Setting("max_steps", "largest number of steps of a request", 1024, needs="oscillators")
 _NUM_STEPS = Tensor("num_steps", "int32", (), "number of steps", 1, "max_steps", scalar=True, needs="oscillators")
@@ -13,6 +13,11 @@ _TOLERANCE = Setting(
 )
 _STEPS = Tensor("steps", "int32", text="steps that were taken", needs="oscillators")
 _SEED = Tensor("seed", "int32", (), "seed of the initial oscillators", scalar=True, needs="oscillators")
+
+
+def _compiled(inputs, answers):
+    text = "As `serving_default`, compiled by XLA."
+    return Signature(COMPILED, text, inputs, answers, needs="xla")
 
 
 def _sudoku():
@@ -34,6 +39,7 @@ def _sudoku():
         "Solves Sudoku boards.",
         (
             Signature("serving_default", "As many steps as the model takes by itself.", (board,), answers),
+            _compiled((board,), answers),
             Signature(
                 "solve_steps",
                 "Another number of steps for each board.",
@@ -81,6 +87,7 @@ def _objects():
         "Finds the objects in images.",
         (
             Signature("serving_default", "Images as numbers.", (_IMAGE,), answers),
+            _compiled((_IMAGE,), answers),
             Signature("encoded", "Images as files.", (_IMAGE_BYTES,), answers),
             Signature(
                 "find_objects",
@@ -111,6 +118,7 @@ def _image_classifier():
         "Tells the classes of images.",
         (
             Signature("serving_default", "Images as numbers.", (_IMAGE,), answers),
+            _compiled((_IMAGE,), answers),
             Signature("encoded", "Images as files.", (_IMAGE_BYTES,), answers),
             Signature(
                 "ensemble",

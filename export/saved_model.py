@@ -12,11 +12,18 @@ from export.card import write_card, write_sums
 from export.golden import save_cases
 from export.labels import serve_beside
 from export.servers import server_for
-from export.serving import check_batching, check_name, require_serving_api, write_serving_files, write_warmup
+from export.serving import (
+    check_batching,
+    check_compose,
+    check_name,
+    require_serving_api,
+    write_serving_files,
+    write_warmup,
+)
 from export.versions import EXTRA, existing_versions
 
 
-def export_model(model, directory, version=None, name=None, origin=None, weights="float32", **settings):
+def export_model(model, directory, version=None, name=None, origin=None, weights="float32", xla=False, **settings):
     """Writes a model as a version that TensorFlow Serving serves.
 
     `directory/version` gets the SavedModel with the signatures of the model's server (see `export.servers`), and in
@@ -35,6 +42,8 @@ def export_model(model, directory, version=None, name=None, origin=None, weights
         name: Name of the model for the server; the server's `kind` by default, such as `"sudoku"`.
         origin: Where the model comes from, for the model card: as `export.card.origin` gives it.
         weights: What the weights are stored as: `"float32"`, or `"float16"` for half the size. See `export.weights`.
+        xla: Whether there is a signature `compiled`, which XLA compiles. TensorFlow Serving needs a flag for it, which
+            `docker-compose.yml` has then.
         **settings: Limits and other settings of what is served, as `export.families` has them, such as `max_steps`.
 
     Returns:
@@ -51,7 +60,7 @@ def export_model(model, directory, version=None, name=None, origin=None, weights
     if name is not None:
         check_name(name)
     require_serving_api()
-    server = server_for(model, weights=weights, **settings)
+    server = server_for(model, weights, xla, **settings)
     name = server.family.kind if name is None else name
     directory = pathlib.Path(directory)
     if directory.exists() and not directory.is_dir():
@@ -66,6 +75,7 @@ def export_model(model, directory, version=None, name=None, origin=None, weights
             f"one, {existing_versions(directory)[-1] + 1}."
         )
     check_batching(directory, server.declaration.max_batch)
+    check_compose(directory, xla)
     created = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / str(version)
@@ -86,7 +96,7 @@ def export_model(model, directory, version=None, name=None, origin=None, weights
             shutil.rmtree(temporary, ignore_errors=True)
             if created and not any(directory.iterdir()):
                 directory.rmdir()
-    write_serving_files(directory, name, server.declaration.max_batch)
+    write_serving_files(directory, name, server.declaration.max_batch, xla)
     serve_beside(directory, version)
     return target
 
@@ -96,7 +106,7 @@ def _write(server, path, name, origin):
     extra = path / EXTRA
     extra.mkdir()
     cases = server.sample_cases()
-    write_warmup(extra / "tf_serving_warmup_requests", name, cases)
+    write_warmup(extra / "tf_serving_warmup_requests", name, cases, server.warmup_sizes)
     for case in cases:
         if not case.fault:
             case.outputs = server.golden_answers(case)

@@ -1,12 +1,16 @@
 """What every served model has: signatures as its family declares them, golden cases, and the Keras model's answers."""
 
+import dataclasses
 import inspect
 
 import keras
 import tensorflow as tf
 
+from export.declaration import COMPILED
 from export.guards import faulty_cases, guarded
 from export.weights import StoredWeights
+
+_DEFAULT = "serving_default"
 
 
 class Server(tf.Module):
@@ -28,16 +32,17 @@ class Server(tf.Module):
         model: A Keras model, or a built layer, on the TensorFlow backend. Layers with a mixed precision policy are
             changed to float32: that is what CPUs are good at.
         weights: What the weights are stored as, `"float32"` or `"float16"`: see `export.weights`.
+        xla: Whether there is a signature `compiled`, which is `serving_default` compiled by XLA.
         **settings: Limits of requests and what is served where they don't say, as the family has them.
 
     Raises:
         ValueError: If Keras runs on another backend, weights are in float64 or too large for what they are stored as,
-            or a setting is unknown or no such number.
+            a setting is unknown or no such number, or such models have no compiled signature.
     """
 
     family = None
 
-    def __init__(self, model, weights="float32", **settings):
+    def __init__(self, model, weights="float32", xla=False, **settings):
         super().__init__(name=f"{self.family.kind}_server")
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
@@ -52,11 +57,14 @@ class Server(tf.Module):
         # Behind a function, so that the module's variables are saved and not Keras's objects.
         self._model = lambda: model
         self._weights = StoredWeights(model, weights)
-        features = self.features()
+        features = self.features() | ({"xla"} if xla else set())
+        if xla and COMPILED not in {signature.name for signature in self.family.signatures}:
+            raise ValueError(f"A served {self.family.kind} model has no signature that XLA compiles.")
         settings = self.family.settle(settings, self.defaults(), features)
         self.declaration = self.family.declare(self.sizes(), settings, features)
         self.check_settings()
         answers = self.answers()
+        answers[COMPILED] = compiled(answers[_DEFAULT])
         self.functions = {
             name: self._function(signature, answers[name]) for name, signature in self.declaration.signatures.items()
         }
@@ -137,12 +145,21 @@ class Server(tf.Module):
     def sample_cases(self):
         """Inputs for each signature, a list of `golden.Case` without outputs; some are to be rejected."""
         good, most = self.good_cases(), self.declaration.max_batch
+        if COMPILED in self.declaration.signatures:
+            good += [dataclasses.replace(case, signature=COMPILED) for case in good if case.signature == _DEFAULT]
         faulty, seen = [], set()
         for case in good:
             if case.signature not in seen and not case.has_scalars:
                 seen.add(case.signature)
                 faulty += faulty_cases(case, self.declaration.signatures[case.signature], most)
         return [case.examples(min(case.size, most)) for case in good] + faulty
+
+    def warmup_sizes(self, case):
+        """With how many examples of a case a server is warmed up: of a compiled signature for all that is compiled."""
+        if case.signature != COMPILED:
+            return 1, case.size
+        most = self.declaration.max_batch
+        return tuple(min(2**power, most) for power in range((most - 1).bit_length() + 1))
 
     def golden_answers(self, case):
         """What the Keras model answers to the inputs of a case with the weights as they are stored.
@@ -166,6 +183,20 @@ class Server(tf.Module):
             Dictionary from names to arrays, as the signature's outputs.
         """
         raise NotImplementedError
+
+
+def compiled(answer):
+    """The same answers by XLA. It compiles for each number of examples: powers of two, to which others are filled up."""
+    by_xla = tf.function(answer, jit_compile=True)
+
+    def respond(**inputs):
+        number = tf.shape(next(iter(inputs.values())))[0]
+        powers = tf.constant([2**power for power in range(31)])
+        row = tf.range(tf.reduce_min(tf.boolean_mask(powers, powers >= number))) % number
+        outputs = by_xla(**{name: tf.gather(value, row) for name, value in inputs.items()})
+        return {name: value[:number] for name, value in outputs.items()}
+
+    return respond
 
 
 def _change_to_float32(model):

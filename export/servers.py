@@ -19,12 +19,13 @@ SERVERS = {
 }
 
 
-def server_for(model, weights="float32", **settings):
+def server_for(model, weights="float32", xla=False, **settings):
     """The server of a model, found by the model's type.
 
     Args:
         model: A Keras model or layer of one of the types in `SERVERS`.
         weights: What the weights are stored as, see `export.weights`.
+        xla: Whether there is a signature that XLA compiles, see `export.server`.
         **settings: Limits and other settings, as the server's family has them.
 
     Returns:
@@ -38,7 +39,7 @@ def server_for(model, weights="float32", **settings):
     >>> server_for(SudokuModel.from_preset("sudoku4_quick", load_weights=False), max_steps=64).family.kind
     'sudoku'
     """
-    return _server_class(model)(model, weights, **settings)
+    return _server_class(model)(model, weights, xla, **settings)
 
 
 def _server_class(model):

@@ -43,7 +43,7 @@ services:
       - --model_config_file_poll_wait_seconds=5
       - --allow_version_labels_for_unavailable_models=true
       - --enable_batching=true
-      - --batching_parameters_file=/serving/batching.config
+      - --batching_parameters_file=/serving/batching.config{xla}
     ports:
       - "8501:8501"
       - "8500:8500"
@@ -52,6 +52,9 @@ services:
       - .:/serving:ro
     restart: unless-stopped
 """
+
+# Off by default in TensorFlow Serving; without it a version with a compiled signature is not loaded.
+_XLA_FLAG = "--xla_cpu_compilation_enabled=true"
 
 
 def check_name(name):
@@ -75,20 +78,32 @@ def check_batching(directory, max_batch):
         )
 
 
-def serving_files(name, max_batch):
+def check_compose(directory, xla):
+    """Raises a `ValueError` if a version that is compiled would meet a server that does not compile."""
+    path = pathlib.Path(directory) / "serving" / "docker-compose.yml"
+    if xla and path.is_file() and _XLA_FLAG not in path.read_text():
+        raise ValueError(
+            f"By '{path}' a server does not compile, and would not load a version with a compiled signature. Add "
+            f"'- {_XLA_FLAG}' to its command there."
+        )
+
+
+def serving_files(name, max_batch, xla=False):
     """The text of `models.config`, `batching.config` and `docker-compose.yml`, a dictionary by file name."""
     values = {"name": check_name(name), "image": IMAGE, "max_batch": max_batch}
+    values["xla"] = f"\n      - {_XLA_FLAG}" if xla else ""
     templates = {"models.config": _MODELS, "batching.config": _BATCHING, "docker-compose.yml": _COMPOSE}
     return {file: template.format(**values) for file, template in templates.items()}
 
 
-def write_serving_files(directory, name, max_batch):
+def write_serving_files(directory, name, max_batch, xla=False):
     """Writes the files of `serving_files` to `directory/serving`, except those that are there: they may be edited.
 
     Args:
         directory: The directory of the versions.
         name: Name of the model for the server.
         max_batch: The largest number of examples of a request.
+        xla: Whether the server is to compile.
 
     Returns:
         List of the paths that were written.
@@ -96,7 +111,7 @@ def write_serving_files(directory, name, max_batch):
     folder = pathlib.Path(directory) / "serving"
     folder.mkdir(exist_ok=True)
     written = []
-    for file, text in serving_files(name, max_batch).items():
+    for file, text in serving_files(name, max_batch, xla).items():
         path = folder / file
         if path.exists():
             continue
@@ -141,14 +156,15 @@ def predict_request(name, signature, inputs):
     return request
 
 
-def write_warmup(path, name, cases):
-    """Writes warm-up requests, a TFRecord file of `PredictionLog`: each case with one example and with all of its.
+def write_warmup(path, name, cases, sizes):
+    """Writes warm-up requests, a TFRecord file of `PredictionLog`.
 
     Args:
         path: `assets.extra/tf_serving_warmup_requests` of a version.
         name: Name of the model for the server.
         cases: List of `Case`. Those to be rejected are left out, and those with scalar inputs: a server that batches
             could not replay them, and would not load the model.
+        sizes: Function of a case: with how many examples it is sent.
     """
     import tensorflow as tf
 
@@ -157,7 +173,7 @@ def write_warmup(path, name, cases):
         for case in cases:
             if case.fault or case.has_scalars:
                 continue
-            for number in (1, case.size):
+            for number in sizes(case):
                 request = predict_request(name, case.signature, case.examples(number).inputs)
                 log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
                 writer.write(log.SerializeToString())

@@ -24,6 +24,7 @@ class ImageServer(Server):
     Args:
         model: An `ImageModel` on the TensorFlow backend. Layers with a mixed precision policy are changed to float32.
         weights: As for `Server`.
+        xla: Likewise.
         **settings: As the family has them.
 
     Raises:
@@ -32,10 +33,10 @@ class ImageServer(Server):
             image.
     """
 
-    def __init__(self, model, weights="float32", **settings):
+    def __init__(self, model, weights="float32", xla=False, **settings):
         self.image_size = tuple(model.image_size)
         self.noise_shape = tuple(model.noise_shape())
-        super().__init__(model, weights, **settings)
+        super().__init__(model, weights, xla, **settings)
 
     def sizes(self):
         height, width = self.image_size
