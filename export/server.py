@@ -186,7 +186,7 @@ class Server(tf.Module):
 
 
 def compiled(answer):
-    """The same answers by XLA. It compiles for each number of examples: powers of two, to which others are filled up."""
+    """The same answers by XLA, which compiles for each number of examples: others are filled up to powers of two."""
     by_xla = tf.function(answer, jit_compile=True)
 
     def respond(**inputs):
