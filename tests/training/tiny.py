@@ -1,6 +1,6 @@
 """A tiny Sudoku experiment that needs no data set; as a script, trains it on a strategy and prints the losses.
 
-python tests/training/tiny.py STRATEGY LOGICAL_CPUS RUN_DIR
+python tests/training/tiny.py STRATEGY LOGICAL_CPUS RUN_DIR [OPTIONS AS JSON]
 """
 
 import json
@@ -76,7 +76,7 @@ if __name__ == "__main__":
     if count > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
-    trainer = make_trainer(path, make_strategy(name))
+    trainer = make_trainer(path, make_strategy(name), **json.loads("".join(sys.argv[4:]) or "{}"))
     assert trainer.strategy.num_replicas_in_sync == (2 if name in ("mirrored", "multiworker") else 1)
     trainer.train()
     if trainer.chief:
