@@ -234,7 +234,7 @@ def test_more_votes_are_not_compiled_again(model):
     puzzle = np.zeros((2, 4, 4), "int32")
     for votes in (3, 4, 8):
         solver(puzzle, votes)
-    assert list(solver._runners) == [(2, 2)]
+    assert list(solver._runners) == [4]
 
 
 def test_no_boards_have_no_answers(model):

@@ -298,7 +298,7 @@ class SudokuExperiment(PresetExperiment):
             return_oscillators="goes_on" in examples,
         )
         last = energies[:, -1] if steps is None else ops.take(energies, steps - 1, axis=1)
-        return {"logits": logits, "energy": last, **{"oscillators": x for x in oscillators}}
+        return dict(zip(("logits", "energy", "oscillators"), (logits, last, *oscillators)))
 
     def loss(self, outputs, examples, shared):
         logits, solution = outputs["logits"], examples["solution"]
