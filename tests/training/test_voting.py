@@ -13,6 +13,7 @@ from training.sudoku import BoardSolver
 from training.sudoku.voting import (
     Filling,
     Lowest,
+    Once,
     SolutionFirst,
     answer,
     breaks_no_rule,
@@ -235,6 +236,72 @@ def test_more_votes_are_not_compiled_again(model):
     for votes in (3, 4, 8):
         solver(puzzle, votes)
     assert list(solver._runners) == [4]
+
+
+def almost_full(count, blanks):
+    """Boards of which a few cells are blank: some are solved by chance, in the first vote or in a later one."""
+    rng = np.random.default_rng(2)
+    boards = np.stack([np.array(GRID, "int32")] * count)
+    for board in boards:
+        board.flat[rng.permutation(16)[:blanks]] = 0
+    return boards
+
+
+@pytest.mark.parametrize("attempt", [Once(), Filling(cells=1)])
+def test_answers_are_those_of_the_vote_in_the_graph_whatever_makes_place_when(model, attempt):
+    puzzle, votes, selection = almost_full(9, 3), 6, SolutionFirst(Lowest())
+    noise = tf.stack([drawn(5, index, votes) for index in range(9)])
+
+    def attempt_of(row, sample):
+        start = tf.gather_nd(noise, tf.stack([row, tf.minimum(sample, votes - 1)], 1))
+
+        def run(board):
+            return *model.run(board, start, return_energy=True), None
+
+        return attempt(tf.gather(puzzle, row), run)
+
+    wanted = vote(tf.constant(puzzle), tf.fill([9], votes), 2, attempt_of, selection)
+    # Some in the first vote, some in another one, some in none.
+    assert len(set(wanted["sample"].numpy()[wanted["solved"] == 1])) > 1
+    assert set(wanted["solved"].numpy()) == {0, 1}
+    for batch_size in (1, 4, 20):
+        found = BoardSolver(model, make_strategy("cpu"), None, selection, attempt, batch_size)(puzzle, votes, seed=5)
+        for name in ("solution", "solved", "sample", "steps"):
+            np.testing.assert_array_equal(found[name], wanted[name])
+        np.testing.assert_allclose(found["energy"], wanted["energy"], rtol=1e-5)
+
+
+def test_steps_are_spent_on_what_is_open(model):
+    puzzle, rows = almost_full(9, 3), []
+    puzzle[:5] = GRID
+
+    def solve(batch_size):
+        solver = BoardSolver(
+            model, make_strategy("cpu"), None, SolutionFirst(Lowest()), Filling(cells=1), batch_size=batch_size
+        )
+        runner_of = solver._runner
+
+        def counted(size, function):
+            runner = runner_of(size, function)
+
+            def run(arrays):
+                rows.append(len(arrays[0]))
+                return runner(arrays)
+
+            return run
+
+        solver._runner = counted
+        return solver(puzzle, votes=8)
+
+    found = solve(1)
+    # What is reported is what was computed, of runs of the model's two steps.
+    assert found["steps"].sum() == 2 * sum(rows)
+    assert found["steps"][:5].tolist() == [2] * 5
+    rows.clear()
+    solve(4)
+    # Batches are full until few are left; what is computed in vain is less than a batch for each round of those.
+    assert rows[: len(rows) // 2] == [4] * (len(rows) // 2)
+    assert found["steps"].sum() <= 2 * sum(rows)
 
 
 def test_no_boards_have_no_answers(model):
