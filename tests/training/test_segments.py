@@ -53,24 +53,6 @@ def test_the_next_segment_goes_on_from_the_last_state_of_the_same_boards():
     assert numbers == {1, 2, 3}
 
 
-def test_given_cells_go_on_too():
-    """Two segments are a run of twice the steps."""
-    experiment = tiny.TinyExperiment(tiny.options(**SEGMENTS))
-    model = experiment.build_model()
-    batch, _ = next(iter(experiment.batches(0)))
-    _, x = model.run(batch["puzzle"], batch["noise"], num_steps=3, return_oscillators=True)
-    everyone = tf.fill([8], True)
-    logits, energies, x = model.run(
-        batch["puzzle"], x, num_steps=2, return_energy=True, goes_on=everyone, return_oscillators=True
-    )
-    wanted, all_energies, last = model.run(
-        batch["puzzle"], batch["noise"], num_steps=5, return_energy=True, return_oscillators=True
-    )
-    np.testing.assert_allclose(logits, wanted, atol=1e-4)
-    np.testing.assert_allclose(energies, all_energies[:, 3:], rtol=1e-4)
-    np.testing.assert_allclose(x, last, atol=1e-4)
-
-
 def test_a_resumed_run_carries_on_bit_for_bit(single, tmp_path):
     first = tiny.make_trainer(tmp_path / "run", steps=40, **SEGMENTS)
     first.options = first.options.__class__(**{**first.options.__dict__, "steps": 20})
