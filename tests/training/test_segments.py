@@ -11,7 +11,7 @@ from test_loop import losses_of, start
 from training.strategies import make_strategy
 from training.update import Update
 
-SEGMENTS = {"segments": 3, "segment_noise": 0.05, "weight_decay": 0.1, "min_steps": 0, "max_steps": 0}
+SEGMENTS = {"segments": 3, "segment_noise": 0.05, "weight_decay": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,9 @@ def test_the_next_segment_goes_on_from_the_last_state_of_the_same_boards():
         puzzle = np.where(rows, carried["puzzle"], batch["puzzle"])
         noise = np.where(rows[..., None], carried["noise"], batch["noise"])
         # The model as it is before this update.
-        _, oscillators = update.model.run(puzzle, noise, goes_on=goes_on, return_oscillators=True)
+        _, oscillators = update.model.run(
+            puzzle, noise, num_steps=int(shared["num_steps"]), goes_on=goes_on, return_oscillators=True
+        )
         function((batch, shared))
         left = np.where(goes_on, carried["segments"], batch["segments"]) - 1
         found = whole(update)

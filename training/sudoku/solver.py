@@ -120,7 +120,7 @@ class BoardSolver:
             seeds = np.array([(seed, board * 1_000_003 + vote) for board, vote in rows], "int64")
             runner = self._runner(next(one for one in sizes if one >= len(rows)), self._advance)
             states = runner([seeds, *states.values()])
-            for index in np.flatnonzero(~states["open"]):
+            for index in np.flatnonzero(states["open"] == 0):
                 best.add(*rows[index], {name: value[index] for name, value in states.items()})
 
     def _runner(self, size, function):

@@ -91,14 +91,14 @@ class Once:
 
     To go a run at a time, so that boards that are done can make place for others, there are `begin(board)`, which gives
     a state, a dictionary of tensors with the boards on their first axis, and `advance(state, run)`, the state after
-    another run. It has what a call returns, and `open`, booleans `(batch,)`: which boards need one more.
+    another run. It has what a call returns, and `open`, int32 `(batch,)`: 1 for boards that need one more, else 0.
     """
 
     def begin(self, board):
         none = tf.zeros(tf.shape(board)[:1], tf.float32)
         return {
             "filled": board,
-            "open": none < 1,
+            "open": tf.cast(none + 1, tf.int32),
             "solution": board,
             "probability": tf.ones_like(board, tf.float32),
             "energy": none,
@@ -108,7 +108,7 @@ class Once:
         }
 
     def advance(self, state, run):
-        return {**state, **self(state["filled"], run), "open": state["open"] & False}
+        return {**state, **self(state["filled"], run), "open": 0 * state["open"]}
 
     def __call__(self, board, run):
         logits, energies, num_steps, *taken = run(board)
@@ -156,7 +156,7 @@ class Filling:
         return self._once.begin(board)
 
     def advance(self, state, run):
-        board, goes_on = state["filled"], state["open"]
+        board, goes_on = state["filled"], state["open"] > 0
         most = board.shape[1] * board.shape[2]
         new, blank = self._once(board, run), board == 0
         # What was filled in before keeps its probability.
@@ -166,7 +166,8 @@ class Filling:
         chosen = blank & ((sure >= least[:, None, None]) | (sure > self.confidence))
         new["steps"] += state["steps"]
         new["filled"] = filled = tf.where(chosen, new["solution"], board)
-        new["open"] = tf.reduce_any(filled == 0, axis=(1, 2)) & breaks_no_rule(filled) & ~is_solution(new["solution"])
+        more = tf.reduce_any(filled == 0, axis=(1, 2)) & breaks_no_rule(filled) & ~is_solution(new["solution"])
+        new["open"] = tf.cast(more, tf.int32)
         # A board that is done stays as it is.
         return {name: _where(goes_on, new[name], old) for name, old in state.items()}
 
@@ -174,7 +175,7 @@ class Filling:
         # Also what has no blank is run once: it has an energy too.
         state = self.advance(self.begin(board), run)
         state = tf.while_loop(
-            lambda state: tf.reduce_any(state["open"]),
+            lambda state: tf.reduce_any(state["open"] > 0),
             lambda state: (self.advance(state, run),),
             (state,),
             parallel_iterations=1,
