@@ -100,7 +100,7 @@ def test_editing_needs_a_memory_to_edit():
 def tiny_experiment():
     """The Sudoku experiment, in segments: the second update goes on with some of the boards of the first."""
     arguments = {"channels": 16, "connectivity": {"heads": 2}, "num_steps": 2}
-    options = tiny.options(min_steps=0, max_steps=0, segments=2, clip_norm=0.05, arguments=arguments)
+    options = tiny.options(min_steps=0, max_steps=0, segments=3, clip_norm=0.05, arguments=arguments)
     return tiny.TinyExperiment(options)
 
 
