@@ -42,10 +42,11 @@ class Setting:
     starts: int
 
 
+ONCE, FILLING = Once(), Filling()
 SETTINGS = [
-    *(Setting("steps", Once(), steps, 1) for steps in STEPS),
-    *(Setting("starts", Once(), 64, starts) for starts in STARTS),
-    *(Setting("starts, filled", Filling(), 16, starts) for starts in STARTS),
+    *(Setting("steps", ONCE, steps, 1) for steps in STEPS),
+    *(Setting("starts", ONCE, 64, starts) for starts in STARTS),
+    *(Setting("starts, filled", FILLING, 16, starts) for starts in STARTS),
 ]
 
 
@@ -81,16 +82,20 @@ def written(span):
     return str(low) if low == high else f"{low} or more" if high >= 10**9 else f"{low}–{high}"
 
 
-def solve(model, puzzle, setting):
+def compiled(model, attempt, steps, count):
+    """A solver that has compiled what it needs for `count` boards: a batch, and a smaller one for the last ones."""
+    batch = min(BATCH, count)
+    solver = BoardSolver(model, make_strategy("cpu"), steps, SolutionFirst(Lowest()), attempt, batch)
+    size = -(-count // -(-count // batch))
+    for boards in (size, -(-size // 8)):
+        solver(np.zeros((boards, 9, 9), "int32"))
+    return solver
+
+
+def solve(solver, puzzle, starts):
     """Which boards are solved, how many steps each took, and the milliseconds for a board."""
-    selection = SolutionFirst(Lowest())
-    solver = BoardSolver(model, make_strategy("cpu"), setting.steps, selection, setting.attempt, BATCH)
-    # Compiles for the batches that come, and for the smaller ones at the end.
-    size = -(-len(puzzle) // -(-len(puzzle) // BATCH))
-    for count in (size, -(-size // 8)):
-        solver(puzzle[:count])
     started = time.perf_counter()
-    found = solver(puzzle, setting.starts)
+    found = solver(puzzle, starts)
     return found["solved"] == 1, found["steps"], 1000 * (time.perf_counter() - started) / len(puzzle)
 
 
@@ -142,9 +147,12 @@ def main():
         parser.error(f"--boards must be at least 3. Received {options.boards}.")
     model = load_model(options.model)
     puzzle, by = groups(boards_of_all_kinds(options.boards))
-    results = []
+    results, solvers = [], {}
     for setting in SETTINGS:
-        results.append((setting, solve(model, puzzle, setting)))
+        key = (setting.attempt, setting.steps)
+        if key not in solvers:
+            solvers[key] = compiled(model, *key, len(puzzle))
+        results.append((setting, solve(solvers[key], puzzle, setting.starts)))
         solved, steps, milliseconds = results[-1][1]
         print(
             f"{setting.name}: {setting.steps} steps, {setting.starts} starts: {100 * solved.mean():.1f} % of "
