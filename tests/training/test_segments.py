@@ -1,6 +1,7 @@
 """Training in segments: what is carried from one update to the next, on any strategy and through a resumption."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from test_loop import losses_of, start
 from training.strategies import make_strategy
 from training.update import Update
 
+# How many segments each board is still to have, in a checkpoint.
+LEFT = "carried/3/.ATTRIBUTES/VARIABLE_VALUE"
 SEGMENTS = {"segments": 3, "segment_noise": 0.05, "weight_decay": 0.1}
 
 
@@ -71,15 +74,17 @@ def test_a_resumed_run_carries_on_bit_for_bit(single, tmp_path):
         np.testing.assert_array_equal(value, whole(single._update)[name])
 
 
-def test_two_logical_devices_train_as_one_does(tmp_path):
+def test_two_logical_devices_go_on_as_one_does(tmp_path):
     changes = {**SEGMENTS, "steps": 8}
-    process = start(["mirrored", "2", str(tmp_path / "two"), json.dumps(changes)])
     one = tiny.make_trainer(tmp_path / "one", **changes)
     one.train()
-    (two,) = losses_of(process)
-    # Sums in another order, through eight updates: float32's 1e-7, some tens of times over.
-    np.testing.assert_allclose(two, tiny.losses(one.run.path), rtol=1e-5)
-    # The checkpoint has all that both replicas carry: one device goes on from it.
+    # The checkpoint of the fourth update, when boards are in the middle of their segments, is gone on with by two.
+    assert np.any(tf.train.load_variable(str(one.checkpoints.path(4) / "state"), LEFT))
+    shutil.copytree(one.checkpoints.path(4), tmp_path / "two/checkpoints" / one.checkpoints.path(4).name)
+    (two,) = losses_of(start(["mirrored", "2", str(tmp_path / "two"), json.dumps(changes)]))
+    # Sums in another order, through four updates: float32's 1e-7, some tens of times over.
+    np.testing.assert_allclose(two[-1], tiny.losses(one.run.path)[-1], rtol=1e-5)
+    # And one goes on from what both carry.
     other = tiny.make_trainer(tmp_path / "two", **changes)
     assert other.restore() == 8
     found, wanted = whole(other._update), whole(one._update)
