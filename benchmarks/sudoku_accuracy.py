@@ -56,8 +56,8 @@ def boards_of_all_kinds(count):
         name: generate_puzzles(number, kind=Sudoku.builder_configs[name].kind, side="test", progress=False).puzzle
         for name, number in (("9x9_mixed", count), ("9x9_extreme", count // 3))
     }
-    for name in ("seventeen_givens", "published_hard"):
-        kinds[name.replace("_", " ")] = read_boards(BOARDS / f"{name}.txt")[: count // 3]
+    for name, file in (("17 givens", "seventeen_givens"), ("published", "published_hard")):
+        kinds[name] = read_boards(BOARDS / f"{file}.txt")[: count // 3]
     return kinds
 
 
@@ -107,7 +107,8 @@ def table(results, by):
         f"| | steps | starts | {' | '.join(f'{name} ({by[name].sum()})' for name in names)} | steps spent | ms |",
         "| --- |" + " ---: |" * (len(names) + 4),
     ]
-    for setting, (solved, steps, milliseconds) in results:
+    rows = {(setting.attempt, setting.steps, setting.starts): (setting, found) for setting, found in results}
+    for setting, (solved, steps, milliseconds) in rows.values():
         shares = " | ".join(f"{100 * solved[by[name]].mean():.0f}" for name in names)
         name = "filled" if isinstance(setting.attempt, Filling) else "once"
         lines.append(
@@ -148,20 +149,23 @@ def main():
         parser.error(f"--boards must be at least 3. Received {options.boards}.")
     model = load_model(options.model)
     puzzle, by = groups(boards_of_all_kinds(options.boards))
-    results, solvers = [], {}
+    results, solvers, known = [], {}, {}
     for setting in SETTINGS:
         key = (setting.attempt, setting.steps)
         if key not in solvers:
             solvers[key] = compiled(model, *key, len(puzzle))
-        results.append((setting, solve(solvers[key], puzzle, setting.starts)))
-        solved, steps, milliseconds = results[-1][1]
+        if (*key, setting.starts) not in known:
+            known[*key, setting.starts] = solve(solvers[key], puzzle, setting.starts)
+        solved, steps, milliseconds = found = known[*key, setting.starts]
+        results.append((setting, found))
         print(
             f"{setting.name}: {setting.steps} steps, {setting.starts} starts: {100 * solved.mean():.1f} % of "
             f"{len(puzzle)} boards, {steps.mean():.0f} steps and {milliseconds:.0f} ms for a board",
             flush=True,
         )
-    for kind, members in by.items():
-        print(f"\nBy {kind}:\n\n{table(results, members)}", flush=True)
+    print(f"\n{table(results, by['kind'])}")
+    more = {f"{name} {kind}": members for kind in ("givens", "guesses") for name, members in by[kind].items()}
+    print(f"\n{table(results, more)}", flush=True)
     if options.picture:
         plots.save(draw(results, by), options.picture)
     if options.json:
