@@ -109,6 +109,11 @@ def test_a_model_without_oscillators_has_no_segments(tmp_path):
         )
 
 
+def test_noise_between_segments_needs_segments():
+    with pytest.raises(ValueError, match=r"`segment_noise` needs `segments` of at least 2. Received 0.1 and 1"):
+        tiny.options(segment_noise=0.1, segments=1)
+
+
 def test_weights_decay_and_biases_do_not():
     experiment = tiny.TinyExperiment(tiny.options(weight_decay=0.5, warmup_steps=0, learning_rate=0.01))
     model, optimizer = experiment.build_model(), experiment.build_optimizer()

@@ -70,6 +70,10 @@ class SudokuOptions(AdamOptions):
             raise ValueError(
                 f"`min_steps` must be at most `max_steps`. Received {self.min_steps} and {self.max_steps}."
             )
+        if self.segment_noise and self.segments < 2:
+            raise ValueError(
+                f"`segment_noise` needs `segments` of at least 2. Received {self.segment_noise} and {self.segments}."
+            )
 
     @classmethod
     def from_saved(cls, saved):
