@@ -20,7 +20,7 @@ class Carried:
     >>> carried = Carried({"state": tf.TensorSpec((4, 2), tf.float32)}, tf.distribute.get_strategy())
     >>> carried.assign({"state": tf.ones((4, 2))})
     >>> carried.collect()
-    >>> carried.variables[0].numpy().sum()
+    >>> float(carried.variables[0].numpy().sum())
     8.0
     """
 
