@@ -30,7 +30,8 @@ class Checkpoints:
 
     Args:
         directory: Where they are or will be.
-        variables: Dictionary from names of groups to lists of `tf.Variable`.
+        variables: Dictionary from names of groups to lists of `tf.Variable`, or of what has their `shape`, `numpy` and
+            `assign`.
         keep: How many of the latest are kept.
         best: `"max"` or `"min"`: the rating to keep beside them; `None` keeps no other.
 

@@ -136,6 +136,49 @@ class Experiment:
         """
         raise NotImplementedError
 
+    # --- from one update to the next --------------------------------------------------------------------------------
+
+    def carried(self):
+        """What is carried from one update to the next, such as states in which a long calculation goes on.
+
+        A checkpoint holds it, and each replica that of its share of the batch.
+
+        Returns:
+            Dictionary of `tf.TensorSpec`, whose first axis is that of the batch's examples. All is zero before the
+            first update. Nothing by default.
+        """
+        return {}
+
+    def take_up(self, examples, shared, carried):
+        """The examples of an update, of those of its batch and what was carried.
+
+        Runs on each replica, on its share, compiled by XLA, and so does `carry`. What is random belongs into `batch`.
+
+        Args:
+            examples: The replica's share of what `batch` returns.
+            shared: What all examples share.
+            carried: What `carry` returned in the update before, a dictionary of tensors.
+
+        Returns:
+            The examples that `outputs`, `loss` and `carry` get. By default those of the batch.
+        """
+        del shared, carried
+        return examples
+
+    def carry(self, outputs, examples, shared):
+        """What the next update takes up. It is detached: gradients do not reach back into this update.
+
+        Args:
+            outputs: What `outputs` returned.
+            examples: What `take_up` returned.
+            shared: What all examples share.
+
+        Returns:
+            Dictionary of tensors, with the entries of `carried`.
+        """
+        del outputs, examples, shared
+        return {}
+
     # --- evaluation -------------------------------------------------------------------------------------------------
 
     def check_model(self, model):

@@ -58,6 +58,7 @@ class Trainer:
             "optimizer": [v.value for v in self.optimizer.variables],
             # The states of random generators, such as dropout's.
             "seeds": [v.value for v in self.model.non_trainable_variables if id(v) not in weights],
+            "carried": update.carried.variables,
         }
         best = options.best_mode if options.best_metric else None
         self.checkpoints = Checkpoints(run.checkpoints, state, options.keep_checkpoints, best)
@@ -225,6 +226,8 @@ class Trainer:
             raise interruptions.exception()
 
     def _save(self):
+        # The chief writes what all workers carry.
+        self._update.carried.collect()
         if self.chief:
             self.checkpoints.save(self.step)
 

@@ -24,7 +24,13 @@ def cosine_adam(options):
         warmup_target=options.learning_rate if options.warmup_steps else None,
         warmup_steps=options.warmup_steps,
     )
-    return keras.optimizers.Adam(schedule)
+    optimizer = keras.optimizers.Adam(schedule, weight_decay=options.weight_decay or None)
+    optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+    return optimizer
+
+
+# In the names of weights that are no matrices: biases, those of normalisations, γ and Ω of oscillators.
+_NOT_DECAYED = ("bias", "beta", "gamma", "step_size", "upper")
 
 
 def decaying_lion(options):

@@ -136,10 +136,13 @@ class AdamOptions(LoopOptions):
     Attributes:
         final_learning_rate: Learning rate at the end of the cosine decay, as a share of the highest.
         warmup_steps: Updates over which the learning rate rises from 0.
+        weight_decay: What an update takes away of the weights, as a share of them for a learning rate of 1 (decoupled,
+            as in AdamW); biases, normalisations and the γ and Ω of oscillators stay.
     """
 
     final_learning_rate: float = option(0.05, least=0, most=1)
     warmup_steps: int = option(100, least=0)
+    weight_decay: float = option(0.0, least=0)
 
 
 @dataclasses.dataclass(frozen=True)

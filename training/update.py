@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from training.carried import Carried
+
 
 class Update:
     """Gradients, clipping, the optimizer's step and the averaged weights: all that one update is.
@@ -20,6 +22,7 @@ class Update:
         model: The model that is trained.
         average: The model with the averaged weights.
         optimizer: The optimizer.
+        carried: A `Carried`: what the experiment carries from one update to the next.
         metrics: Names of the metrics, known once an update is traced.
     """
 
@@ -33,6 +36,7 @@ class Update:
             self.average.set_weights(self.model.get_weights())
             self.optimizer = experiment.build_optimizer()
             self.optimizer.build(self.model.trainable_variables)
+        self.carried = Carried(experiment.carried(), strategy)
         self.metrics, self._changed = [], []
 
     def __call__(self, batch):
@@ -73,8 +77,9 @@ class Update:
         self._changed = [variable for variable, value in values if value is not None]
         return outputs, penalty, [value for _, value in values if value is not None]
 
-    def _replica_gradients(self, examples, shared):
-        """The gradients of the loss of the replica's share of the batch."""
+    def _replica_gradients(self, examples, shared, carried):
+        """The gradients of the loss of the replica's share of the batch, and what is carried on."""
+        examples = self.experiment.take_up(examples, shared, carried)
         variables = [v.value for v in self.model.trainable_variables]
         with tf.GradientTape() as tape:
             outputs, penalty, state = self._outputs(examples, shared)
@@ -82,9 +87,10 @@ class Update:
             loss += tf.cast(penalty, loss.dtype)
         grads = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         # Embeddings give sparse gradients, which strategies and the clipping treat in their own ways.
-        return {"loss": loss, **metrics}, [tf.convert_to_tensor(grad) for grad in grads], state
+        grads = [tf.convert_to_tensor(grad) for grad in grads]
+        return {"loss": loss, **metrics}, grads, state, self.experiment.carry(outputs, examples, shared)
 
-    def _whole_batch_gradients(self, examples, shared):
+    def _whole_batch_gradients(self, examples, shared, carried):
         """The replica's part of the gradients of the loss of the whole batch, such that their mean is the gradient.
 
         The outputs are computed twice: what a compiled function keeps for its gradient can't leave it.
@@ -94,6 +100,7 @@ class Update:
         def gather(values):
             return tf.nest.map_structure(lambda value: context.all_gather(value, axis=0), values)
 
+        examples = self.experiment.take_up(examples, shared, carried)
         outputs, penalty, _ = self._compile(self._outputs)(examples, shared)
         # Every replica has all outputs, and so the same loss; it follows the slopes of those that are its own.
         gathered = gather(outputs)
@@ -110,7 +117,8 @@ class Update:
             for slope, shape in zip(slopes, own)
         ]
         grads, state = self._compile(self._pull_back)(examples, shared, slopes)
-        return {"loss": loss + tf.cast(penalty, loss.dtype), **metrics}, grads, state
+        metrics = {"loss": loss + tf.cast(penalty, loss.dtype), **metrics}
+        return metrics, grads, state, self.experiment.carry(outputs, examples, shared)
 
     def _pull_back(self, examples, shared, slopes):
         """The gradients that belong to slopes of the loss for the outputs, and the state."""
@@ -131,7 +139,8 @@ class Update:
         # The share of a single replica is the whole batch.
         apart = self.experiment.whole_batch_loss and self.strategy.num_replicas_in_sync > 1
         gradients = self._whole_batch_gradients if apart else self._compile(self._replica_gradients)
-        metrics, grads, state = gradients(examples, shared)
+        metrics, grads, state, carried = gradients(examples, shared, self.carried.read())
+        self.carried.assign(carried)
         context = tf.distribute.get_replica_context()
         # Clipping needs the gradient of the whole batch, and the optimizer will sum over the replicas once more.
         grads = context.all_reduce(tf.distribute.ReduceOp.MEAN, grads)

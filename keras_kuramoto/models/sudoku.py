@@ -37,6 +37,11 @@ class SudokuModel(ConfiguredModel):
     those of `KuramotoNetwork`, or of `Repeat` for a model without oscillators. With an `UntilRest` the steps that were
     taken in all blocks, `(batch,)`, come last.
 
+    A model with oscillators can go on from where it stopped: with `return_oscillators=True` its oscillators after the
+    last block, of the shape of `noise`, come after all else, and where `goes_on`, booleans `(batch,)`, is true, `noise`
+    holds such oscillators of a run before, so that those of given cells start there too. With one block, two runs of
+    T steps are then one of 2 T.
+
     Args:
         arguments: As for `ConfiguredModel`, with `board_size` and `channels`.
         **kwargs: As for `ConfiguredModel`.
@@ -187,14 +192,26 @@ class AKOrNSudoku(SudokuModel):
             "head": _head(board_size),
         }
 
-    def compute_outputs(self, board, noise=None, num_steps=None, return_energy=False, max_steps=None):
+    def compute_outputs(
+        self,
+        board,
+        noise=None,
+        num_steps=None,
+        return_energy=False,
+        max_steps=None,
+        goes_on=None,
+        return_oscillators=False,
+    ):
         c = self.digits(board)
         given = ops.greater(board, 0)
-        features, _, *more = self.network(
+        if goes_on is not None:
+            given = ops.logical_and(given, ops.logical_not(ops.reshape(goes_on, (-1, 1, 1))))
+        features, x, *more = self.network(
             c, given, noise, num_steps=num_steps, return_energy=return_energy, max_steps=max_steps
         )
         logits = self.head(ops.relu(features))
-        return (logits, *of_blocks(more, return_energy)) if more else logits
+        more = (*of_blocks(more, return_energy), *((x,) if return_oscillators else ()))
+        return (logits, *more) if more else logits
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")

@@ -134,6 +134,28 @@ def test_energies_come_with_the_logits():
         MODELS["transformer"]().run(*tensors, return_energy=True)
 
 
+def test_two_runs_from_where_the_first_stopped_are_one():
+    model = MODELS["AKOrN without frequencies"]()
+    board, _ = puzzles(3)
+    noise = array(np.random.default_rng(5), 3, 4, 4, 16)
+
+    def runs(board, noise):
+        _, x = model.run(board, noise, num_steps=3, return_oscillators=True)
+        # The last board starts anew, in the same batch.
+        goes_on = keras.ops.convert_to_tensor([True, True, False])
+        start = keras.ops.where(keras.ops.reshape(goes_on, (3, 1, 1, 1)), x, noise)
+        logits, energy, last = model.run(
+            board, start, num_steps=2, return_energy=True, goes_on=goes_on, return_oscillators=True
+        )
+        return logits, energy, last, model.run(board, noise, num_steps=5, return_energy=True, return_oscillators=True)
+
+    logits, energy, last, whole = call(runs, board, noise)
+    for found, wanted in zip((logits, energy, last), (whole[0], whole[1][:, 3:], whole[2])):
+        np.testing.assert_allclose(to_numpy(found)[:2], to_numpy(wanted)[:2], rtol=1e-4, atol=1e-4)
+    alone = to_numpy(call(lambda b, n: model.run(b, n, num_steps=2), board[2:], noise[2:]))
+    np.testing.assert_allclose(to_numpy(logits)[2:], alone, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["AKOrN", "iterative"])
 def test_fit_lowers_the_loss(name):
     keras.utils.set_random_seed(1)

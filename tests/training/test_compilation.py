@@ -98,9 +98,9 @@ def test_editing_needs_a_memory_to_edit():
 
 
 def tiny_experiment():
-    """The Sudoku experiment, of which a batch is only described."""
+    """The Sudoku experiment, in segments: the second update goes on with some of the boards of the first."""
     arguments = {"channels": 16, "connectivity": {"heads": 2}, "num_steps": 2}
-    options = tiny.options(min_steps=0, max_steps=0, clip_norm=0.05, arguments=arguments)
+    options = tiny.options(min_steps=0, max_steps=0, segments=3, clip_norm=0.05, arguments=arguments)
     return tiny.TinyExperiment(options)
 
 
@@ -115,11 +115,11 @@ update = JaxUpdate(tiny_experiment())
 update.model.set_weights([given[f"weight_{index}"] for index in range(len(update.model.weights))])
 state = {**update.state, "trained": [v.value for v in update.model.trainable_variables],
          "average": [v.value for v in update.model.weights]}
-batch = {name: given[name] for name in ("puzzle", "solution", "noise")}
+batch = {name: given[name] for name in ("puzzle", "solution", "noise", "segments")}
 step = jax.jit(update)
 for _ in range(2):
     state, metrics = step(state, batch, {})
-np.savez(sys.argv[2], loss=metrics["loss"], gradient_norm=metrics["gradient_norm"],
+np.savez(sys.argv[2], loss=metrics["loss"], gradient_norm=metrics["gradient_norm"], **state["carried"],
          **{f"average_{index}": value for index, value in enumerate(state["average"])},
          **{f"trained_{index}": value for index, value in enumerate(state["trained"])})
 """
@@ -137,6 +137,10 @@ def test_an_update_on_jax_is_that_of_the_loop(tmp_path):
         metrics = function((examples, {}))
     metrics = dict(zip(update.metrics, metrics.numpy()))
     found = np.load(tmp_path / "found.npz")
+    update.carried.collect()
+    assert set(update.carried.collected["segments"]) == {0, 1}
+    for name, value in update.carried.collected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-4)
     # Clipping and averaging make a difference here.
     assert metrics["gradient_norm"] > experiment.options.clip_norm
     np.testing.assert_allclose(found["loss"], metrics["loss"], rtol=1e-5)

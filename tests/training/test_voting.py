@@ -13,6 +13,7 @@ from training.sudoku import BoardSolver
 from training.sudoku.voting import (
     Filling,
     Lowest,
+    Once,
     SolutionFirst,
     answer,
     breaks_no_rule,
@@ -234,7 +235,93 @@ def test_more_votes_are_not_compiled_again(model):
     puzzle = np.zeros((2, 4, 4), "int32")
     for votes in (3, 4, 8):
         solver(puzzle, votes)
-    assert list(solver._runners) == [(2, 2)]
+    assert list(solver._runners) == [4]
+
+
+class Dice:
+    """A model that guesses: its digits are where its initial oscillators point to."""
+
+    has_energy, channels, num_steps = True, 4, 2
+
+    def run(self, board, noise, num_steps=2, return_energy=True):
+        energy = tf.reduce_sum(noise, (1, 2, 3))
+        return noise, tf.stack([energy] * num_steps, 1)
+
+
+def almost_full(count):
+    """Boards with 1, 2, 3 or 4 blank cells: some are solved by chance, in the first vote or in a later one."""
+    rng = np.random.default_rng(2)
+    boards = np.stack([np.array(GRID, "int32")] * count)
+    for index, board in enumerate(boards):
+        board.flat[rng.permutation(16)[: 1 + index % 4]] = 0
+    return boards
+
+
+def counting_solver(rows, **arguments):
+    """A solver that notes how many rows it computes in each batch."""
+    solver = BoardSolver(Dice(), make_strategy("cpu"), selection=SolutionFirst(Lowest()), **arguments)
+    runner_of = solver._runner
+
+    def counted(size, function):
+        runner = runner_of(size, function)
+
+        def run(arrays):
+            rows.append(len(arrays[0]))
+            return runner(arrays)
+
+        return run
+
+    solver._runner = counted
+    return solver
+
+
+@pytest.mark.parametrize("attempt", [Once(), Filling(cells=1)])
+def test_answers_are_those_of_the_vote_in_the_graph_whatever_makes_place_when(attempt):
+    puzzle, votes = almost_full(12), 6
+
+    @tf.function(jit_compile=True)
+    def draw(seed):
+        return tf.random.stateless_normal((4, 4, 4), seed)
+
+    def attempt_of(row, sample):
+        seeds = tf.stack([tf.fill(tf.shape(row), 5), row * 1_000_003 + sample], 1)
+        noise = tf.stack([draw(tf.cast(seed, tf.int64)) for seed in seeds])
+        return attempt(tf.gather(puzzle, row), lambda board: (*Dice().run(board, noise), None))
+
+    wanted = vote(tf.constant(puzzle), tf.fill([12], votes), 2, attempt_of, SolutionFirst(Lowest()))
+    # Some in the first vote, some in another one, some in none.
+    samples = wanted["sample"].numpy()[wanted["solved"] == 1]
+    assert samples.min() == 0 < samples.max()
+    assert len(samples) < 12
+    for batch_size in (1, 4, 100):
+        found = counting_solver([], attempt=attempt, batch_size=batch_size)(puzzle, votes, seed=5)
+        for name in ("solution", "solved", "sample", "steps"):
+            np.testing.assert_array_equal(found[name], wanted[name])
+        np.testing.assert_allclose(found["energy"], wanted["energy"], rtol=1e-5)
+
+
+def test_steps_are_spent_on_what_is_open():
+    puzzle, rows = almost_full(40), []
+    puzzle[:5] = GRID
+    found = counting_solver(rows, attempt=Filling(cells=1), batch_size=1)(puzzle, votes=8)
+    # What is reported is what was computed, of runs of the model's two steps.
+    assert found["steps"].sum() == 2 * sum(rows)
+    assert found["steps"][:5].tolist() == [2] * 5
+    assert 5 < found["solved"].sum() < 40
+    needed = sum(rows)
+    rows.clear()
+    counting_solver(rows, attempt=Filling(cells=1), batch_size=8)(puzzle, votes=8)
+    # Votes that were begun too early are few, and batches are full until the last boards.
+    assert needed <= sum(rows) < 1.2 * needed
+    assert rows[:20] == [8] * 20
+
+
+def test_few_boards_that_are_left_run_in_a_smaller_batch():
+    puzzle = almost_full(70)
+    puzzle[3:] = GRID
+    solver = BoardSolver(Dice(), make_strategy("cpu"), selection=SolutionFirst(Lowest()), batch_size=70)
+    solver(puzzle, votes=2)
+    assert sorted(solver._runners) == [9, 70]
 
 
 def test_no_boards_have_no_answers(model):

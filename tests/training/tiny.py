@@ -1,6 +1,8 @@
 """A tiny Sudoku experiment that needs no data set; as a script, trains it on a strategy and prints the losses.
 
-python tests/training/tiny.py STRATEGY LOGICAL_CPUS RUN_DIR
+A run directory with a checkpoint is gone on with.
+
+python tests/training/tiny.py STRATEGY LOGICAL_CPUS RUN_DIR [OPTIONS AS JSON]
 """
 
 import json
@@ -65,7 +67,8 @@ def make_trainer(path, strategy=None, **changes):
 def losses(path):
     results = json.loads(RunDirectory(path).results.read_text())
     return [
-        (result["step"], result["train"]["loss"], result["test"]["blank_cell_accuracy_4_steps"]) for result in results
+        (result["step"], result["train"].get("loss"), result["test"]["blank_cell_accuracy_4_steps"])
+        for result in results
     ]
 
 
@@ -76,8 +79,9 @@ if __name__ == "__main__":
     if count > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
-    trainer = make_trainer(path, make_strategy(name))
+    trainer = make_trainer(path, make_strategy(name), **json.loads("".join(sys.argv[4:]) or "{}"))
     assert trainer.strategy.num_replicas_in_sync == (2 if name in ("mirrored", "multiworker") else 1)
+    trainer.restore()
     trainer.train()
     if trainer.chief:
         print("LOSSES " + json.dumps(losses(path)))

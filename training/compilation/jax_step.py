@@ -4,6 +4,7 @@ import pathlib
 import traceback
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -25,7 +26,8 @@ class JaxUpdate:
 
     Attributes:
         model: The model that is trained.
-        state: Dictionary of lists of arrays: `trained` weights, `other` variables, `optimizer`, `average`.
+        state: Dictionary of lists of arrays: `trained` weights, `other` variables, `optimizer`, `average`; and
+            `carried`, a dictionary of what the experiment carries from one update to the next.
     """
 
     def __init__(self, experiment):
@@ -39,6 +41,9 @@ class JaxUpdate:
             "other": [v.value for v in self.model.non_trainable_variables],
             "optimizer": [v.value for v in self.optimizer.variables],
             "average": [v.value for v in self.model.weights],
+            "carried": {
+                name: jnp.zeros(tuple(spec.shape), _dtype(spec.dtype)) for name, spec in experiment.carried().items()
+            },
         }
 
     def __call__(self, state, examples, shared):
@@ -53,13 +58,15 @@ class JaxUpdate:
             `(state, metrics)`, the new state and a dictionary of scalars.
         """
         gradient = jax.value_and_grad(self._loss, has_aux=True)
-        (loss, (metrics, other)), grads = gradient(state["trained"], state["other"], examples, shared)
+        examples = self.experiment.take_up(examples, shared, state["carried"])
+        (loss, (metrics, other, carried)), grads = gradient(state["trained"], state["other"], examples, shared)
         norm = ops.sqrt(sum(ops.sum(ops.square(grad)) for grad in grads))
         if self.options.clip_norm:
             grads = [grad * (self.options.clip_norm / ops.maximum(norm, self.options.clip_norm)) for grad in grads]
         trained, optimizer = self.optimizer.stateless_apply(state["optimizer"], grads, state["trained"])
         new = {"trained": list(trained), "other": other, "optimizer": list(optimizer)}
-        return {**new, "average": self._average(state, new)}, {"loss": loss, **metrics, "gradient_norm": norm}
+        new |= {"average": self._average(state, new), "carried": carried}
+        return new, {"loss": loss, **metrics, "gradient_norm": norm}
 
     def _loss(self, trained, other, examples, shared):
         variables = self.model.trainable_variables, self.model.non_trainable_variables
@@ -69,7 +76,8 @@ class JaxUpdate:
             loss, metrics = self.experiment.loss(outputs, examples, shared)
             loss += sum(ops.cast(value, loss.dtype) for value in self.model.losses)
         new = [scope.get_current_value(variable) for variable in variables[1]]
-        return loss, (metrics, [old if value is None else value for old, value in zip(other, new)])
+        carried = self.experiment.carry(outputs, examples, shared)
+        return loss, (metrics, [old if value is None else value for old, value in zip(other, new)], carried)
 
     def _average(self, state, new):
         done = ops.cast(
@@ -116,8 +124,11 @@ def lower(experiment, batch, devices, groups):
         )
 
     def state():
-        shardings = _shardings(update, mesh)
-        return {name: list(map(described, values, shardings[name])) for name, values in update.state.items()}
+        lists = {
+            name: list(map(described, update.state[name], shardings))
+            for name, shardings in _shardings(update, mesh).items()
+        }
+        return {**lists, "carried": described(update.state["carried"], divided)}
 
     examples, shared = batch
     step = jax.jit(update, donate_argnums=0)
@@ -131,7 +142,7 @@ def lower(experiment, batch, devices, groups):
 
 
 def _shardings(update, mesh):
-    """How each array of the state of an update is split, as `split_channels` has it for the weights."""
+    """How each variable's array in the state of an update is split, as `split_channels` has it for the weights."""
     groups, parts = mesh.devices.shape
     axes = {}
     if parts > 1:

@@ -31,6 +31,10 @@ class SudokuOptions(AdamOptions):
         symmetries: Whether each training board is changed by a random symmetry of Sudoku each time it is seen.
         min_steps: The number of Kuramoto steps of an update is drawn between this and `max_steps`.
         max_steps: See `min_steps`. 0 takes the model's own number for both.
+        segments: A board stays for up to so many updates, each a segment of the steps: the next one goes on from the
+            detached oscillators, and gradients reach back one segment. How many is drawn for each board, from 1 on;
+            then another board takes its place. 0: every update has boards and initial oscillators of its own.
+        segment_noise: Standard deviation of what is added to each component of the oscillators between two segments.
         test_data: Data set to evaluate on, or a text file of boards, one on each line or drawn; empty for the test
             boards of `data`.
         test_steps: Numbers of Kuramoto steps to evaluate at; without effect on a model without oscillators.
@@ -50,6 +54,8 @@ class SudokuOptions(AdamOptions):
     symmetries: bool = option(True)
     min_steps: int = option(0, least=0)
     max_steps: int = option(0, least=0)
+    segments: int = option(0, least=0)
+    segment_noise: float = option(0.0, least=0)
     test_data: str = option("", evaluation=True)
     test_steps: list = option([16, 64], least=1, evaluation=True)
     test_boards: int = option(200, least=0, evaluation=True)
@@ -63,6 +69,10 @@ class SudokuOptions(AdamOptions):
         if self.min_steps > self.max_steps:
             raise ValueError(
                 f"`min_steps` must be at most `max_steps`. Received {self.min_steps} and {self.max_steps}."
+            )
+        if self.segment_noise and self.segments < 2:
+            raise ValueError(
+                f"`segment_noise` needs `segments` of at least 2. Received {self.segment_noise} and {self.segments}."
             )
 
     @classmethod
@@ -131,6 +141,25 @@ PRESETS = {
         test_steps=[32],
         test_boards=500,
     ),
+    # After `sudoku9_mixed`: each board for up to 16 segments of its steps, as recurrent solvers are trained.
+    "sudoku9_mixed_segments": SudokuOptions(
+        data="9x9_mixed",
+        model="sudoku9_mixed",
+        start="sudoku9_mixed",
+        steps=30_000,
+        batch_size=32,
+        learning_rate=5e-4,
+        warmup_steps=200,
+        weight_decay=0.1,
+        average_momentum=0.999,
+        min_steps=8,
+        max_steps=16,
+        segments=16,
+        evaluate_every=2500,
+        checkpoint_every=500,
+        test_steps=[32, 128],
+        test_boards=500,
+    ),
     # The paper's: 100 epochs of 90 batches, always 16 steps, no symmetries.
     "sudoku9_paper": SudokuOptions(
         model="sudoku9_paper", symmetries=False, steps=9000, evaluate_every=900, checkpoint_every=900
@@ -165,7 +194,7 @@ class SudokuExperiment(PresetExperiment):
         self._size, self._channels = model.board_size, model.channels
         self._own_steps, self._has_energy = model.num_steps, model.has_energy
         if not self._has_energy:
-            for name, least in (("max_steps", 0), ("votes", 1)):
+            for name, least in (("max_steps", 0), ("votes", 1), ("segments", 0)):
                 if getattr(options, name) > least:
                     raise ValueError(f"`{name}` is for AKOrN; the model '{options.model}' has no oscillators.")
         if options.max_steps and not options.min_steps and options.max_steps < self._own_steps:
@@ -216,23 +245,64 @@ class SudokuExperiment(PresetExperiment):
             examples["noise"] = tf.random.stateless_normal(shape, seed + 1)
             low, high = options.min_steps or self._own_steps, options.max_steps or self._own_steps
             shared["num_steps"] = tf.random.stateless_uniform((), seed + 2, low, high + 1, tf.int32)
+        if options.segments:
+            drawn = tf.random.stateless_uniform((options.batch_size,), seed + 3, 1, options.segments + 1, tf.int32)
+            examples["segments"] = drawn
         return examples, shared
+
+    def rows(self, update):
+        # Those of a batch may be of any update before.
+        return None if self.options.segments else super().rows(update)
+
+    def carried(self):
+        options = self.options
+        if not options.segments:
+            return {}
+        board = (options.batch_size, self._size, self._size)
+        return {
+            "puzzle": tf.TensorSpec(board, tf.int32),
+            "solution": tf.TensorSpec(board, tf.int32),
+            "noise": tf.TensorSpec((*board, self._channels), tf.float32),
+            # How many there are still to be.
+            "segments": tf.TensorSpec(board[:1], tf.int32),
+        }
+
+    def take_up(self, examples, shared, carried):
+        if not carried:
+            return examples
+        goes_on = carried["segments"] > 0
+        if self.options.segment_noise:
+            # The model normalises them again, so that only what is tangent to the sphere matters.
+            carried = {**carried, "noise": carried["noise"] + self.options.segment_noise * examples["noise"]}
+        taken = {
+            name: ops.where(ops.reshape(goes_on, (-1,) + (1,) * (len(old.shape) - 1)), old, examples[name])
+            for name, old in carried.items()
+        }
+        return {**taken, "goes_on": goes_on}
+
+    def carry(self, outputs, examples, shared):
+        if "goes_on" not in examples:
+            return {}
+        boards = {name: examples[name] for name in ("puzzle", "solution")}
+        return {**boards, "noise": outputs["oscillators"], "segments": examples["segments"] - 1}
 
     def outputs(self, model, examples, shared, training):
         if not self._has_energy:
             return {"logits": model.run(examples["puzzle"], training=training)}
         # A number of steps that never changes is no tensor: what is compiled for it is simpler.
         steps = shared["num_steps"] if self.options.max_steps else None
-        logits, energies = model.run(
+        logits, energies, *oscillators = model.run(
             examples["puzzle"],
             examples["noise"],
             num_steps=steps,
             return_energy=True,
             max_steps=self.options.max_steps or None,
             training=training,
+            goes_on=examples.get("goes_on"),
+            return_oscillators="goes_on" in examples,
         )
         last = energies[:, -1] if steps is None else ops.take(energies, steps - 1, axis=1)
-        return {"logits": logits, "energy": last}
+        return dict(zip(("logits", "energy", "oscillators"), (logits, last, *oscillators)))
 
     def loss(self, outputs, examples, shared):
         logits, solution = outputs["logits"], examples["solution"]

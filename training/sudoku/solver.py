@@ -1,10 +1,15 @@
 """Solves boards with a model, by a vote among initial oscillators, and says how many are right."""
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
 from training.batch_runner import BatchRunner
-from training.sudoku.voting import Lowest, Once, answer, is_solution, vote
+from training.sudoku.voting import Lowest, Once, answer, is_solution
+
+# Batches from this many rows on have a smaller one beside them, of one of so many parts.
+_WORTH_A_SMALLER, _PARTS = 64, 8
 
 
 def score(puzzle, solution, answer):
@@ -28,8 +33,11 @@ def score(puzzle, solution, answer):
 class BoardSolver:
     """Solves boards, each from several random initial oscillators, of whose answers one is kept.
 
-    Compiled at the first call, and again where a call has another number of boards, or of votes that run together. The
-    memory needed depends on `batch_size` alone, not on the number of boards or votes.
+    A vote that is done makes place for another one, and so does a board that has an answer that nothing beats: steps
+    are spent on what is open. Answers do not depend on what else is in a batch.
+
+    Compiled at the first call, and again where a call has another number of boards, or of votes that run together, or
+    few are left. The memory needed depends on `batch_size` alone, not on the number of boards or votes.
 
     Args:
         model: A `SudokuModel`.
@@ -85,46 +93,91 @@ class BoardSolver:
             return {"solution": puzzle, **{name: np.zeros(0, dtype) for name, dtype in numbers.items()}}
         boards = _share(len(puzzle), self.batch_size)
         if not self.model.has_energy:
-            return self._runner(boards, 1)([puzzle])
-        index = np.arange(len(puzzle))
-        seeds = np.stack([np.full_like(index, seed), index * 1_000_003], 1).astype("int64")
-        runner = self._runner(boards, _share(votes, self.batch_size // boards))
-        return runner([puzzle, seeds, np.full(len(puzzle), votes, "int32")])
+            return self._runner(boards, self._solve_plainly)([puzzle])
+        return self._search(puzzle, votes, seed, boards * _share(votes, self.batch_size // boards))
 
-    def _runner(self, boards, together):
-        """Runs that many votes on that many boards at once. Kept: compiling takes longer than solving."""
-        if (boards, together) not in self._runners:
+    def _search(self, puzzle, votes, seed, size):
+        """Runs `size` rows at a time, each a vote on a board; one that is done makes place for the next.
 
-            def solve(board, seeds, num_samples):
-                return self._vote(board, seeds, num_samples, together)
+        A board that has an answer that nothing beats leaves with its later votes, and the first votes of all boards
+        come before the second ones: what is computed is what is needed, but for the last rows.
+        """
+        waiting = ((board, vote) for vote in range(votes) for board in range(len(puzzle)))
+        begin = {name: value.numpy() for name, value in self.attempt.begin(tf.constant(puzzle, tf.int32)).items()}
+        best, rows, states = _Best(len(puzzle), votes), [], {}
+        # Few rows that are left at last take less time in a smaller batch.
+        sizes = [size] if size < _WORTH_A_SMALLER else [-(-size // _PARTS), size]
+        while True:
+            stay = [index for index, row in enumerate(rows) if best.open(*row)]
+            fresh = list(itertools.islice((row for row in waiting if best.open(*row)), size - len(stay)))
+            rows = [*(rows[index] for index in stay), *fresh]
+            if not rows:
+                return best.answers()
+            first = [board for board, _ in fresh]
+            states = {
+                name: np.concatenate([states.get(name, value)[stay], value[first]]) for name, value in begin.items()
+            }
+            seeds = np.array([(seed, board * 1_000_003 + vote) for board, vote in rows], "int64")
+            runner = self._runner(next(one for one in sizes if one >= len(rows)), self._advance)
+            states = runner([seeds, *states.values()])
+            for index in np.flatnonzero(states["open"] == 0):
+                best.add(*rows[index], {name: value[index] for name, value in states.items()})
 
-            function = solve if self.model.has_energy else self._solve_plainly
-            self._runners[boards, together] = BatchRunner(self.strategy, function, boards)
-        return self._runners[boards, together]
+    def _runner(self, size, function):
+        """Runs so many rows at once. Kept: compiling takes longer than solving."""
+        if size not in self._runners:
+            self._runners[size] = BatchRunner(self.strategy, function, size)
+        return self._runners[size]
 
     # Nothing for AutoGraph, whose conversion takes as long as the tracing.
     @tf.autograph.experimental.do_not_convert
-    def _vote(self, board, seeds, num_samples, together):
-        shape = (*board.shape[1:], self.model.channels)
+    def _advance(self, seeds, *state):
+        state = dict(zip(self.attempt.begin(state[0]), state))
+        shape = (*state["filled"].shape[1:], self.model.channels)
+        noise = tf.map_fn(lambda s: tf.random.stateless_normal(shape, s), seeds, fn_output_signature=tf.float32)
 
-        def attempt(row, sample):
-            # A vote is the number of a board's sample.
-            sample = tf.cast(sample, seeds.dtype)
-            drawn = tf.gather(seeds, row) + tf.stack([tf.zeros_like(sample), sample], axis=1)
-            noise = tf.map_fn(lambda s: tf.random.stateless_normal(shape, s), drawn, fn_output_signature=tf.float32)
+        def run(boards):
+            return *self.model.run(boards, noise, num_steps=self.num_steps, return_energy=True), None
 
-            def run(boards):
-                return *self.model.run(boards, noise, num_steps=self.num_steps, return_energy=True), None
-
-            return self.attempt(tf.gather(board, row), run)
-
-        best = vote(board, num_samples, together, attempt, self.selection)
-        del best["probability"]
-        return best
+        state = self.attempt.advance(state, run)
+        return {**state, "score": self.selection(state)}
 
     def _solve_plainly(self, board):
         solution = answer(board, self.model.run(board, num_steps=self.num_steps))["solution"]
         return {"solution": solution, "solved": tf.cast(is_solution(solution), tf.int32)}
+
+
+class _Best:
+    """The answer of each board that is kept, of the votes that are done: the lowest score, of equal ones the first."""
+
+    def __init__(self, boards, votes):
+        self._score, self._vote = np.full(boards, np.inf), np.full(boards, votes)
+        self._found, self._steps = [None] * boards, np.zeros((boards, votes), "int32")
+        self._done = np.zeros((boards, votes), bool)
+
+    def open(self, board, vote):
+        """Whether a vote is not done yet, and could still be the one that is kept."""
+        return not self._done[board, vote] and (self._score[board] > -np.inf or vote < self._vote[board])
+
+    def add(self, board, vote, found):
+        self._done[board, vote], self._steps[board, vote] = True, found["steps"]
+        score = np.inf if np.isnan(found["score"]) else found["score"]
+        if (score, vote) < (self._score[board], self._vote[board]):
+            self._score[board], self._vote[board], self._found[board] = score, vote, found
+
+    def answers(self):
+        answers = {
+            name: np.stack([found[name] for found in self._found])
+            for name in ("solution", "energy", "energy_sum", "unrest")
+        }
+        # Those after the first answer that nothing beats were in vain, and depend on what else was in the batch.
+        after = (self._score == -np.inf)[:, None] & (np.arange(self._steps.shape[1]) > self._vote[:, None])
+        return {
+            **answers,
+            "sample": self._vote.astype("int32"),
+            "steps": np.where(after, 0, self._steps).sum(1, dtype="int32"),
+            "solved": is_solution(tf.constant(answers["solution"])).numpy().astype("int32"),
+        }
 
 
 def _share(count, most):

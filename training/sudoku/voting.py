@@ -88,7 +88,27 @@ class Once:
     Returns:
         Dictionary with what `answer` gives, and `energy`, `energy_sum`, `unrest`, float32, and `steps`, int32,
         `(batch,)`: those of the last run, and how many steps it took.
+
+    To go a run at a time, so that boards that are done can make place for others, there are `begin(board)`, which gives
+    a state, a dictionary of tensors with the boards on their first axis, and `advance(state, run)`, the state after
+    another run. It has what a call returns, and `open`, int32 `(batch,)`: 1 for boards that need one more, else 0.
     """
+
+    def begin(self, board):
+        none = tf.zeros(tf.shape(board)[:1], tf.float32)
+        return {
+            "filled": board,
+            "open": tf.cast(none + 1, tf.int32),
+            "solution": board,
+            "probability": tf.ones_like(board, tf.float32),
+            "energy": none,
+            "energy_sum": none,
+            "unrest": none,
+            "steps": tf.cast(none, tf.int32),
+        }
+
+    def advance(self, state, run):
+        return {**state, **self(state["filled"], run), "open": 0 * state["open"]}
 
     def __call__(self, board, run):
         logits, energies, num_steps, *taken = run(board)
@@ -114,7 +134,7 @@ class Filling:
         confidence: All cells are filled whose digit has a larger probability than this.
 
     Call arguments:
-        board: As for `Once`.
+        board: As for `Once`, which has the same methods.
         run: Likewise.
 
     Returns:
@@ -132,39 +152,35 @@ class Filling:
         self.cells, self.confidence = cells, confidence
         self._once = Once()
 
-    def __call__(self, board, run):
+    def begin(self, board):
+        return self._once.begin(board)
+
+    def advance(self, state, run):
+        board, goes_on = state["filled"], state["open"] > 0
         most = board.shape[1] * board.shape[2]
-        none = tf.zeros(tf.shape(board)[:1], tf.float32)
-        found = {
-            "solution": board,
-            "probability": tf.ones_like(board, tf.float32),
-            "energy": none,
-            "energy_sum": none,
-            "unrest": none,
-            "steps": tf.cast(none, tf.int32),
-        }
+        new, blank = self._once(board, run), board == 0
+        # What was filled in before keeps its probability.
+        new["probability"] = tf.where(blank, new["probability"], state["probability"])
+        sure = tf.where(blank, new["probability"], -1.0)
+        least = tf.math.top_k(tf.reshape(sure, (-1, most)), min(self.cells, most)).values[:, -1]
+        chosen = blank & ((sure >= least[:, None, None]) | (sure > self.confidence))
+        new["steps"] += state["steps"]
+        new["filled"] = filled = tf.where(chosen, new["solution"], board)
+        more = tf.reduce_any(filled == 0, axis=(1, 2)) & breaks_no_rule(filled) & ~is_solution(new["solution"])
+        new["open"] = tf.cast(more, tf.int32)
+        # A board that is done stays as it is.
+        return {name: _where(goes_on, new[name], old) for name, old in state.items()}
 
-        def body(filled, open_boards, found):
-            new = self._once(filled, run)
-            blank = filled == 0
-            # What was filled in before keeps its probability.
-            new["probability"] = tf.where(blank, new["probability"], found["probability"])
-            sure = tf.where(blank, new["probability"], -1.0)
-            least = tf.math.top_k(tf.reshape(sure, (-1, most)), min(self.cells, most)).values[:, -1]
-            chosen = blank & ((sure >= least[:, None, None]) | (sure > self.confidence))
-            new["steps"] += found["steps"]
-            found = {name: _where(open_boards, new[name], old) for name, old in found.items()}
-            filled = _where(open_boards, tf.where(chosen, new["solution"], filled), filled)
-            goes_on = tf.reduce_any(filled == 0, axis=(1, 2)) & breaks_no_rule(filled) & ~is_solution(new["solution"])
-            return filled, open_boards & goes_on, found
-
+    def __call__(self, board, run):
         # Also what has no blank is run once: it has an energy too.
-        everyone = tf.fill(tf.shape(board)[:1], True)
-        state = body(board, everyone, found)
-        *_, found = tf.while_loop(
-            lambda filled, open_boards, found: tf.reduce_any(open_boards), body, state, parallel_iterations=1
-        )
-        return found
+        state = self.advance(self.begin(board), run)
+        state = tf.while_loop(
+            lambda state: tf.reduce_any(state["open"] > 0),
+            lambda state: (self.advance(state, run),),
+            (state,),
+            parallel_iterations=1,
+        )[0]
+        return {name: value for name, value in state.items() if name not in ("filled", "open")}
 
 
 # --- which answer is kept -------------------------------------------------------------------------------------------
