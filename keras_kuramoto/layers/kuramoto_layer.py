@@ -198,19 +198,18 @@ class KuramotoLayer(StateLayer):
         return platform().normalize(x, self.oscillator_dim)
 
     def _step(self, x, c, coupling):
-        def step(x, c, coupling, gamma, *turn):
-            change = c + ops.cast(coupling, x.dtype)
-            if self.project:
-                change = platform().project(x, change, self.oscillator_dim)
-            for part in turn:
-                change = change + part
+        def step(x, force, gamma):
+            change = platform().project(x, force, self.oscillator_dim) if self.project else force
+            if frequency is not None:
+                change = change + ops.cast(frequency(x), x.dtype)
             x = x + gamma * change
             return self._on_sphere(x) if self.normalize else x
 
-        turn = ()
-        if self.natural_frequency is not None:
-            turn = (ops.cast(self.natural_frequency(x), self.variable_dtype),)
-        return platform().keep_arguments(step, x, c, coupling, ops.convert_to_tensor(self.gamma), *turn)
+        frequency = self.natural_frequency
+        # One tensor, and not two, to keep for a gradient.
+        force = c + coupling
+        weights = [] if frequency is None else frequency.weights
+        return platform().keep_arguments(step, x, force, ops.convert_to_tensor(self.gamma), weights=weights)
 
     def call(self, x, c, num_steps=None, return_energy=False, max_steps=None):
         if max_steps is not None:
@@ -240,10 +239,8 @@ class KuramotoLayer(StateLayer):
         x, c = self._prepare(x, c)
 
         def step(x, index, c):
-            # The step makes it longer: what is kept of it is as short as the connectivity's dtype.
-            coupling = self.connectivity(x)
-            energy_coupling = ops.cast(coupling, self.variable_dtype)
-            density = self.energy_density(x, c, energy_coupling) if return_energy else None
+            coupling = self.coupling(x)
+            density = self.energy_density(x, c, coupling) if return_energy else None
             new = self._step(x, c, coupling)
             if per_example is not None:
                 new = ops.where(index < per_example, new, x)
