@@ -163,7 +163,7 @@ def traced_for(chosen):
     Example:
 
     >>> with traced_for(WIDE_TILES):
-    ...     [round(float(v), 3) for v in platform().normalize(ops.array([3.0, 4.0, 0.0, 0.0]), 2)]
+    ...     [round(float(v), 3) for v in platform().normalize(ops.array([[3.0, 4.0, 0.0, 0.0]]), 2)[0]]
     [0.6, 0.8, 0.0, 0.0]
     """
     global _chosen

@@ -104,7 +104,10 @@ class Update:
         size = self.options.batch_size // self.strategy.num_replicas_in_sync
         first = context.replica_id_in_sync_group * size
         # Not as `slope[first : first + size]`, of which a TPU's compiler does not see the size.
-        slopes = [tf.slice(slope, [first, *[0] * (len(slope.shape) - 1)], [size, *slope.shape[1:]]) for slope in slopes]
+        slopes = [
+            tf.slice(slope, [first] + [0] * (len(slope.shape) - 1), [size] + [-1] * (len(slope.shape) - 1))
+            for slope in slopes
+        ]
         grads, state = self._compile(self._pull_back)(examples, shared, slopes)
         return {"loss": loss + tf.cast(penalty, loss.dtype), **metrics}, grads, state
 

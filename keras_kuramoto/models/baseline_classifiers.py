@@ -34,6 +34,7 @@ class IterativeClassifier(ImageClassifier):
 
     Example:
 
+    >>> from keras_kuramoto.layers import ConvConnectivity
     >>> model = IterativeClassifier(ConvConnectivity(3), keras.layers.GroupNormalization(4), channels=8, blocks=2)
     >>> model(ops.ones((2, 8, 8, 3))).shape
     (2, 10)

@@ -144,6 +144,7 @@ class AKOrNClassifier(ImageClassifier):
 
     Example:
 
+    >>> from keras_kuramoto.layers import ConvConnectivity
     >>> couplings = [ConvConnectivity(5), ConvConnectivity(3)]
     >>> model = AKOrNClassifier(couplings, NaturalFrequency(2), image_size=8, channels=8, num_steps=[3, 2], blocks=2)
     >>> model(ops.ones((2, 8, 8, 3))).shape

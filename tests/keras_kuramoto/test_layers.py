@@ -132,6 +132,7 @@ ELSEWHERE = {
     "PairCoupling",
     "QuasiEquilibriumMemory",
     "SynapticMemory",
+    "UntilRest",
 }
 # Only their subclasses are layers; their docstrings have one each.
 BASES = {

@@ -152,6 +152,10 @@ def test_training_learns_and_logs(single):
         for value in event.summary.value
     }
     assert {"train/loss", "train/accuracy", "train/energy", "train/step_seconds", "test/board_accuracy_4_steps"} <= tags
+    assert {"train/input_wait", "energy/first", "energy/last", "energy/trajectory"} <= tags
+    # The one block has γ, and no Ω in this preset or one.
+    assert any(tag.startswith("gamma/") for tag in tags)
+    assert any(tag.startswith("omega/") for tag in tags)
     (_, first, _), (_, last, _) = tiny.losses(trainer.run.path)
     assert last < first
 
