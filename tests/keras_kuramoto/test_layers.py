@@ -132,9 +132,8 @@ ELSEWHERE = {
     "PairCoupling",
     "QuasiEquilibriumMemory",
     "SynapticMemory",
-    "UntilRest",
 }
-# Only their subclasses are layers; their docstrings have one each.
+# No layers themselves: what layers are subclasses of, and what is handed to one.
 BASES = {
     "BilinearCoupling",
     "Connectivity",
@@ -145,6 +144,7 @@ BASES = {
     "PositionEncoding",
     "StateLayer",
     "Transition",
+    "UntilRest",
 }
 
 
