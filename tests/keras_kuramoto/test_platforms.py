@@ -36,7 +36,9 @@ def test_sums_by_products_are_the_sums(rng, name, dim, compiled):
 
     def run(chosen):
         return value_and_gradients(
-            lambda *x: ops.sum(getattr(chosen, name)(*x, dim) * probe), *tensors, compiled=compiled
+            lambda *x: ops.sum(getattr(chosen, name)(*x, dim) * ops.convert_to_tensor(probe)),
+            *tensors,
+            compiled=compiled,
         )
 
     (value, gradients), (expected, expected_gradients) = run(WIDE_TILES), run(PLAIN)
