@@ -103,8 +103,8 @@ class Update:
         slopes = tape.gradient(loss, _floats(gathered), unconnected_gradients=tf.UnconnectedGradients.ZERO)
         size = self.options.batch_size // self.strategy.num_replicas_in_sync
         first = context.replica_id_in_sync_group * size
-        # Not as `slope[first : first + size]`, of which a TPU's compiler does not see the size, as it does not see one of
-        # -1, which takes all of an axis whose length is lost in the gathering.
+        # Not as `slope[first : first + size]`, of which a TPU's compiler does not see the size, as it does not see
+        # one of -1, which takes all of an axis whose length is lost in the gathering.
         slopes = [
             tf.slice(slope, [first, *[0] * len(rest)], [size, *(-1 if length is None else length for length in rest)])
             for slope in slopes

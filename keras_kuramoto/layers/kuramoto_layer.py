@@ -1,5 +1,7 @@
 """The Kuramoto layer."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -194,6 +196,15 @@ class KuramotoLayer(StateLayer):
             x = self._on_sphere(x)
         return x, c
 
+    def _layouts(self, x):
+        """Functions that bring tensors like `x` to the shape in which steps keep them, and back."""
+        grid = tuple(x.shape[1:])
+        if not getattr(self.connectivity, "on_tokens", False) or None in grid:
+            return (lambda x: x), (lambda x: x)
+        # A TPU would lay each state out twice, in tiles that rows of a grid do not fill.
+        tokens = (math.prod(grid[:-1]), grid[-1])
+        return (lambda x: ops.reshape(x, (-1, *tokens))), (lambda x: ops.reshape(x, (-1, *grid)))
+
     def _on_sphere(self, x):
         return platform().normalize(x, self.oscillator_dim)
 
@@ -234,14 +245,17 @@ class KuramotoLayer(StateLayer):
                     f"`(batch,)` = ({batch},). Received the shape {shape}."
                 )
             if len(shape) == 1:
-                per_example = ops.reshape(num_steps, (-1,) + (1,) * (len(x.shape) - 1))
-                num_steps = ops.max(num_steps, initial=0)
+                per_example, num_steps = num_steps, ops.max(num_steps, initial=0)
         x, c = self._prepare(x, c)
+        kept, laid_out = self._layouts(x)
+        x, c = kept(x), kept(c)
+        if per_example is not None:
+            per_example = ops.reshape(per_example, (-1,) + (1,) * (len(x.shape) - 1))
 
         def step(x, index, c):
-            coupling = self.coupling(x)
-            density = self.energy_density(x, c, coupling) if return_energy else None
-            new = self._step(x, c, coupling)
+            coupling = self.coupling(laid_out(x))
+            density = self.energy_density(laid_out(x), laid_out(c), coupling) if return_energy else None
+            new = self._step(x, c, kept(coupling))
             if per_example is not None:
                 new = ops.where(index < per_example, new, x)
             return new, density
@@ -255,13 +269,13 @@ class KuramotoLayer(StateLayer):
                 far = largest(ops.reshape(ops.abs(new - x), (ops.shape(x)[0], -1))) >= rule.tolerance
                 goes = moving if per_example is None else moving & (index < ops.reshape(per_example, (-1,)))
                 new = ops.where(ops.reshape(goes, (-1,) + (1,) * (len(x.shape) - 1)), new, x)
-                kept = (density,) if return_energy else ()
-                return new, goes & far, taken + ops.cast(goes, "int32"), *kept
+                densities = (density,) if return_energy else ()
+                return new, goes & far, taken + ops.cast(goes, "int32"), *densities
 
             carried = unless(~ops.any(moving), move, carried)
             return carried, carried[3] if return_energy else None
 
-        density_like = ops.zeros_like(x[..., 0]) if return_energy else None
+        density_like = ops.zeros_like(laid_out(x)[..., 0]) if return_energy else None
         state = x
         if rule is not None:
             still = ops.zeros_like(ops.sum(x, axis=tuple(range(1, len(x.shape)))), dtype="int32")
@@ -277,6 +291,7 @@ class KuramotoLayer(StateLayer):
             weights=self.weights,
         )
         x, taken = (state, ()) if rule is None else (state[0], state[2:3])
+        x = laid_out(x)
         if not return_energy:
             return (x, *taken) if taken else x
         # Summed here and not in the loop: XLA would make one long sum of it there, which loses more to rounding.
