@@ -209,18 +209,18 @@ class KuramotoLayer(StateLayer):
         return platform().normalize(x, self.oscillator_dim)
 
     def _step(self, x, c, coupling):
-        def step(x, force, gamma):
-            change = platform().project(x, force, self.oscillator_dim) if self.project else force
+        def step(x, c, coupling, gamma):
+            change = c + ops.cast(coupling, x.dtype)
+            if self.project:
+                change = platform().project(x, change, self.oscillator_dim)
             if frequency is not None:
                 change = change + ops.cast(frequency(x), x.dtype)
             x = x + gamma * change
             return self._on_sphere(x) if self.normalize else x
 
         frequency = self.natural_frequency
-        # One tensor, and not two, to keep for a gradient.
-        force = c + coupling
         weights = [] if frequency is None else frequency.weights
-        return platform().keep_arguments(step, x, force, ops.convert_to_tensor(self.gamma), weights=weights)
+        return platform().keep_arguments(step, x, c, coupling, ops.convert_to_tensor(self.gamma), weights=weights)
 
     def call(self, x, c, num_steps=None, return_energy=False, max_steps=None):
         if max_steps is not None:
@@ -252,10 +252,14 @@ class KuramotoLayer(StateLayer):
         if per_example is not None:
             per_example = ops.reshape(per_example, (-1,) + (1,) * (len(x.shape) - 1))
 
+        def energy_density(*tensors):
+            return self.energy_density(*[laid_out(ops.cast(tensor, self.variable_dtype)) for tensor in tensors])
+
         def step(x, index, c):
-            coupling = self.coupling(laid_out(x))
-            density = self.energy_density(laid_out(x), laid_out(c), coupling) if return_energy else None
-            new = self._step(x, c, kept(coupling))
+            # Short where the connectivity's dtype is, and of the step's shape, so that both functions keep the same one.
+            coupling = kept(self.connectivity(laid_out(x)))
+            density = platform().keep_arguments(energy_density, x, c, coupling) if return_energy else None
+            new = self._step(x, c, coupling)
             if per_example is not None:
                 new = ops.where(index < per_example, new, x)
             return new, density
