@@ -96,17 +96,11 @@ class AttentionConnectivity(Connectivity):
                 f"that are known. Received the shape {tuple(shape)}."
             )
 
-    def _project_input(self, x):
-        """The tensors of which `_query_key_value` makes queries, keys and values."""
-        qkv = _product(x, self.qkv_kernel)
-        return (qkv + self.qkv_bias if self.use_bias else qkv,)
-
-    def _query_key_value(self, qkv):
-        return ops.split(qkv, 3, axis=-1)
+    def _query_key_value(self, x):
+        return platform().linear(x, self.qkv_kernel, self.qkv_bias, 3)
 
     def _project_output(self, x):
-        x = _product(x, self.output_kernel)
-        return x + self.output_bias if self.use_bias else x
+        return platform().linear(x, self.output_kernel, self.output_bias)[0]
 
     def call(self, x):
         self._check_grid(x.shape)
@@ -117,35 +111,27 @@ class AttentionConnectivity(Connectivity):
             x = encoding.encode_inputs(x, grid)
         output = platform().keep_arguments(
             lambda *parts: self._attend(parts, grid),
-            *self._project_input(x),
+            *self._query_key_value(x),
             weights=[] if encoding is None else encoding.weights,
         )
         return ops.reshape(self._project_output(output), shape)
 
     def _attend(self, parts, grid):
-        """Attention of what `_project_input` gives: `(batch, positions, channels)`."""
-        query, key, value = self._query_key_value(*parts)
-        positions, channels = query.shape[1:]
+        """Attention of queries, keys and values, each `(batch, positions, channels)`, and so is the result."""
+        positions, channels = parts[0].shape[1:]
         encoding = self.position_encoding
         split = (-1, positions, self.heads, channels // self.heads)
-        query, key, value = [ops.transpose(ops.reshape(part, split), (0, 2, 1, 3)) for part in (query, key, value)]
+        query, key, value = [ops.transpose(ops.reshape(part, split), (0, 2, 1, 3)) for part in parts]
         if encoding is not None:
             query, key, value = encoding.encode_heads(query, key, value, grid)
         # With the heads before the positions throughout, and the scale on the queries, this is faster on a CPU than
-        # `ops.dot_product_attention`, which takes the positions first.
+        # `ops.dot_product_attention`, which takes the positions first. `@` and not `ops.matmul`, which makes float32 of
+        # float64 on PyTorch.
         scores = (query * (channels // self.heads) ** -0.5) @ ops.swapaxes(key, -1, -2)
         output = ops.softmax(scores) @ value
         if encoding is not None:
             output = encoding.decode_heads(output, grid)
         return ops.reshape(ops.transpose(output, (0, 2, 1, 3)), (-1, positions, channels))
-
-
-def _product(x, kernel):
-    """`x @ kernel` of tokens `(batch, positions, channels)`."""
-    # All tokens as the rows of one matrix: XLA can't differentiate products of other shapes in a loop if the size of
-    # the batch is unknown. `@` and not `ops.matmul`, here and above, which makes float32 of float64 on PyTorch.
-    kernel = ops.convert_to_tensor(kernel)
-    return ops.reshape(ops.reshape(x, (-1, x.shape[-1])) @ kernel, (-1, x.shape[1], kernel.shape[-1]))
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -178,13 +164,9 @@ class SymmetricAttentionConnectivity(AttentionConnectivity):
             self.query_key_bias = self.add_weight(name="query_key_bias", shape=(channels,), initializer="zeros")
             self.output_bias = self.add_weight(name="output_bias", shape=(channels,), initializer="zeros")
 
-    def _project_input(self, x):
-        shared = _product(x, self.query_key_kernel)
-        return shared + self.query_key_bias if self.use_bias else shared, _product(x, self.value_kernel)
-
-    def _query_key_value(self, shared, value):
-        return shared, shared, value
+    def _query_key_value(self, x):
+        (shared,) = platform().linear(x, self.query_key_kernel, self.query_key_bias)
+        return shared, shared, *platform().linear(x, self.value_kernel)
 
     def _project_output(self, x):
-        x = _product(x, ops.transpose(self.value_kernel))
-        return x + self.output_bias if self.use_bias else x
+        return platform().linear(x, ops.transpose(self.value_kernel), self.output_bias)[0]

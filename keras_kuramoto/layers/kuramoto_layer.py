@@ -256,7 +256,7 @@ class KuramotoLayer(StateLayer):
             return self.energy_density(*[laid_out(ops.cast(tensor, self.variable_dtype)) for tensor in tensors])
 
         def step(x, index, c):
-            # Short where the connectivity's dtype is, and of the step's shape, so that both functions keep the same one.
+            # As short as the connectivity's dtype, and one tensor for both functions to keep.
             coupling = kept(self.connectivity(laid_out(x)))
             density = platform().keep_arguments(energy_density, x, c, coupling) if return_energy else None
             new = self._step(x, c, coupling)

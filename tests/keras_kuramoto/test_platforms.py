@@ -6,6 +6,7 @@ import pytest
 from backend_helpers import BACKEND, array, assign, call, float64_enabled, norms, value_and_gradients
 from keras import ops
 
+from keras_kuramoto.energies import voting_energy_density
 from keras_kuramoto.layers import GTA, AttentionConnectivity, KuramotoLayer, NaturalFrequency, OscillatorReadout
 from keras_kuramoto.platforms import PLAIN, WIDE_TILES, Platform, platform, traced_for
 
@@ -53,6 +54,43 @@ def test_oscillators_turn_by_a_product_with_blocks(rng, shared):
     expected = np.einsum("...on,...omn->...om", x.reshape(2, 4, 5, 3), np.broadcast_to(matrices, (5, 3, 3)))
     for chosen in (PLAIN, WIDE_TILES):
         np.testing.assert_allclose(call(chosen.turn, x, matrices), expected.reshape(x.shape), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_maps_are_cut_into_their_parts(rng, bias):
+    x, kernel, offset = array(rng, 2, 5, 4), array(rng, 4, 9), array(rng, 9)
+
+    def gradient(chosen):
+        def function(*tensors):
+            first, second, third = chosen.linear(*tensors, *([] if bias else [None]), parts=3)
+            return ops.sum(first * second - third)
+
+        return value_and_gradients(function, x, kernel, *([offset] if bias else []))
+
+    expected = np.split(x @ kernel + offset * bias, 3, axis=-1)
+    for got in (gradient(PLAIN), gradient(WIDE_TILES)):
+        np.testing.assert_allclose(got[0], np.sum(expected[0] * expected[1] - expected[2]), rtol=1e-4)
+        for one, other in zip(got[1], gradient(PLAIN)[1]):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_attention_on_a_grid_is_that_on_its_positions(rng):
+    x, c = array(rng, 2, 3, 4, 8), array(rng, 2, 3, 4, 8)
+    steps = np.array([1, 3], "int32")
+    seen = []
+
+    def density(x, stimuli, coupling):
+        seen.append(x.shape)
+        return voting_energy_density(x, stimuli, coupling)
+
+    layer = KuramotoLayer(AttentionConnectivity(2), 2, num_steps=3, energy_density=density)
+    state, energies = call(lambda x, c: layer(x, c, num_steps=steps, return_energy=True), x, c)
+    # An energy of one's own sees the grid.
+    assert {len(shape) for shape in seen} == {4}
+    tokens = [part.reshape(2, 12, 8) for part in (x, c)]
+    expected, other = call(lambda x, c: layer(x, c, num_steps=steps, return_energy=True), *tokens)
+    np.testing.assert_allclose(state.reshape(2, 12, 8), expected, atol=1e-6)
+    np.testing.assert_allclose(energies, other, rtol=1e-5)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
