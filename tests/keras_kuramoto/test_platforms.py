@@ -87,6 +87,7 @@ def test_attention_on_a_grid_is_that_on_its_positions(rng):
         return layer(x, c, num_steps=steps, return_energy=True, max_steps=3)
 
     layer = KuramotoLayer(AttentionConnectivity(2), 2, energy_density=density)
+    layer.build(x.shape, c.shape)
     state, energies = evaluate(run, x, c)
     # An energy of one's own sees the grid.
     assert {len(shape) for shape in seen} == {4}
