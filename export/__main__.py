@@ -59,6 +59,12 @@ def _export(arguments):
     parser.add_argument("--version", type=int, metavar="N", help="version, by default the next one")
     parser.add_argument("--name", help="name of the model for the server (default: its kind, such as sudoku)")
     parser.add_argument("--licence", metavar="TEXT", help="licence of the weights, for the model card")
+    parser.add_argument(
+        "--weights",
+        choices=("float32", "float16"),
+        default="float32",
+        help="what they are stored as (default: %(default)s; float16 takes half the room); all is computed in float32",
+    )
     settings = _add_settings(parser)
     options = parser.parse_intermixed_args(arguments)
     _use_tensorflow()
@@ -68,7 +74,7 @@ def _export(arguments):
 
     given = {name: getattr(options, name) for name in settings if getattr(options, name) is not None}
     model, facts = load_model(options.source), origin(options.source, options.licence)
-    print(export_model(model, options.directory, options.version, options.name, facts, **given))
+    print(export_model(model, options.directory, options.version, options.name, facts, options.weights, **given))
     return 0
 
 

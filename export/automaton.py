@@ -52,14 +52,14 @@ class AutomatonServer(Server):
 
     def answers(self):
         names = [str(name) for name in self.model.states]
-        step, index_of, codes = self.model.__call__, self.model.decode_index, self.model.recall.patterns.value
+        automaton = self.model
 
         def named(state):
-            return {"state": state, "name": tf.gather(tf.constant(names), index_of(state))}
+            return {"state": state, "name": tf.gather(tf.constant(names), automaton.decode_index(state))}
 
         return {
-            "serving_default": lambda state, label: named(step(state, label)),
-            "start": lambda index: named(tf.gather(codes, index)),
+            "serving_default": lambda state, label: named(automaton(state, label)),
+            "start": lambda index: named(tf.gather(automaton.recall.patterns.value, index)),
         }
 
     def good_cases(self):

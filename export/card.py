@@ -83,6 +83,7 @@ def write_card(version, declaration, description):
                 ("licence of the weights", "licence"),
             )
         ),
+        f"| weights stored as | {description['weights']} |",
         "",
         "## Metrics",
         "",

@@ -14,7 +14,7 @@ from export import native
 from export.card import content_hash, wrong_files
 from export.golden import BATCH_SIZES, differences, load_cases, save_cases
 from export.runtimes import RUNTIMES, UnsupportedSignatureError
-from export.versions import EXTRA, latest_version, read_declaration
+from export.versions import EXTRA, latest_version, read_declaration, read_description
 
 _SCRIPT = pathlib.Path(__file__).parent / "fresh_process.py"
 
@@ -119,9 +119,10 @@ def check(directory, model=None, runtimes=("c",)):
         if model is not None:
             from export.servers import server_for
 
-            server = server_for(model, **declaration.settings)
+            stored = read_description(version).get("weights", "float32")
+            server = server_for(model, stored, **declaration.settings)
             for index in good:
-                now = dataclasses.replace(cases[index], outputs=server.keras_answers(cases[index]))
+                now = dataclasses.replace(cases[index], outputs=server.golden_answers(cases[index]))
                 rows.append(_compare(cases[index], answers[index], now, sizes, "Keras now, Python"))
         if "c" in runtimes:
             rows += _through_c(version, report, cases, answers, sizes, folder)

@@ -14,6 +14,21 @@ import sys
 HIDDEN = ("keras", "tf_keras", "keras_kuramoto", "training", "export")
 # Ops that call back into Python, and those that only run where XLA's compiler is linked in.
 _REJECTED = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+# Ops by which weights, which may be in half precision, are kept and passed on.
+_STORING = (
+    "VarHandleOp",
+    "AssignVariableOp",
+    "ReadVariableOp",
+    "VarIsInitializedOp",
+    "SaveV2",
+    "RestoreV2",
+    "Identity",
+    "Const",
+    "Placeholder",
+    "NoOp",
+    "PartitionedCall",
+    "StatefulPartitionedCall",
+)
 _REJECTED_PREFIXES = ("Xla", "_Xla", "TPU")
 
 
@@ -128,12 +143,19 @@ def _ops(graph):
         for function in graph.library.function
         if function.attr["_XlaMustCompile"].b
     ]
-    types = {value.type for node in nodes for value in node.attr.values() if value.WhichOneof("value") == "type"}
-    # DT_HALF and DT_BFLOAT16.
-    problems += [
-        f"the graph computes in {name}" for number, name in ((19, "float16"), (14, "bfloat16")) if number in types
-    ]
+    for name, number in (("float16", 19), ("bfloat16", 14)):
+        computing = sorted({node.op for node in nodes if _computes_in(node, number)})
+        if computing:
+            problems.append(f"the graph computes in {name}: {', '.join(computing)}")
     return ops, problems
+
+
+def _computes_in(node, number):
+    """Whether a node does more with numbers of this type than to store them and to turn them into others."""
+    if node.op in _STORING:
+        return False
+    types = [node.attr["DstT"]] if node.op == "Cast" else node.attr.values()
+    return any(number == value.type or number in value.list.type for value in types)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pathlib
+import tempfile
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class UnsupportedSignatureError(Exception):
 class OpenVINO:
     """A signature run by OpenVINO in float32 on the CPU.
 
-    `serving_default` is read from the SavedModel by OpenVINO itself, other signatures by way of TensorFlow.
+    OpenVINO reads the SavedModel itself.
 
     Args:
         version: Directory of the version.
@@ -42,17 +43,16 @@ class OpenVINO:
 
     def __init__(self, version, signature):
         openvino = _package("openvino", "openvino")
-        self._outputs = [tensor.name for tensor in signature.outputs]
         core = openvino.Core()
         try:
-            if signature.name == "serving_default":
-                model = core.read_model(str(version))
-            else:
-                model = openvino.convert_model(_function(version, signature.name))
+            with _as_default(version, signature.name) as path:
+                model = core.read_model(str(path))
             # Numbers may be scalars in TensorFlow; a program has inputs of one rank.
             model.reshape({tensor.name: openvino.PartialShape([-1, *tensor.shape]) for tensor in signature.inputs})
             # Some CPUs would compute in bfloat16 otherwise.
             self._model = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            names = {name: place for place, output in enumerate(model.outputs) for name in output.get_names()}
+            self._places = {name: names[other] for name, other in output_names(signature).items()}
         except Exception as error:
             # Its kinds of errors have no common base.
             raise UnsupportedSignatureError(_reason(error)) from None
@@ -60,7 +60,30 @@ class OpenVINO:
     def run(self, inputs):
         """Answers, a dictionary from names to arrays, to a dictionary of arrays with the examples as first axis."""
         found = self._model(inputs)
-        return {name: np.array(found[name]) for name in self._outputs}
+        return {name: _plain(found[place]) for name, place in self._places.items()}
+
+
+def _plain(value):
+    """An array; of text its UTF-8, as TensorFlow has it."""
+    array = np.array(value)
+    if array.dtype.kind not in "OU":
+        return array
+    # Runtimes give text or its bytes.
+    texts = [text if isinstance(text, bytes) else str(text).encode() for text in array.ravel().tolist()]
+    return np.array(texts).reshape(array.shape)
+
+
+def output_names(signature):
+    """What the outputs of a signature are called where inputs and outputs may not share a name, as in ONNX files.
+
+    Args:
+        signature: A `declaration.Signature`.
+
+    Returns:
+        Dictionary from the outputs' names in the signature: to the same, or with `_1` behind it where an input has it.
+    """
+    inputs = {tensor.name for tensor in signature.inputs}
+    return {tensor.name: f"{tensor.name}_1" if tensor.name in inputs else tensor.name for tensor in signature.outputs}
 
 
 class ONNXRuntime:
@@ -70,7 +93,7 @@ class ONNXRuntime:
 
     def __init__(self, version, signature):
         runtime = _package("onnxruntime", "onnx")
-        self._outputs = [tensor.name for tensor in signature.outputs]
+        self._names = output_names(signature)
         model = to_onnx(version, signature.name)
         options = runtime.SessionOptions()
         options.log_severity_level = 3
@@ -84,7 +107,8 @@ class ONNXRuntime:
 
     def run(self, inputs):
         """As of `OpenVINO`."""
-        return dict(zip(self._outputs, self._session.run(self._outputs, inputs)))
+        found = self._session.run(list(self._names.values()), inputs)
+        return {name: _plain(value) for name, value in zip(self._names, found)}
 
 
 class LiteRT:
@@ -115,7 +139,7 @@ RUNTIMES = {"openvino": OpenVINO, "onnx": ONNXRuntime, "litert": LiteRT}
 
 
 def to_onnx(version, signature="serving_default"):
-    """A signature of an exported model as an ONNX model, with the signature's names of inputs and outputs.
+    """A signature of an exported model as an ONNX model, with the signature's names of inputs, and `output_names`.
 
     The limits of the SavedModel are not checked in it: ONNX has no assertions. They are in its metadata, under
     `declaration`.
@@ -139,7 +163,8 @@ def to_onnx(version, signature="serving_default"):
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     function = _function(version, signature)
-    names = sorted(function.structured_outputs)
+    called = output_names(declaration.signatures[signature])
+    names = [called[name] for name in sorted(function.structured_outputs)]
     # tf2onnx would try for minutes.
     nodes = [*function.graph.as_graph_def().node]
     nodes += [node for one in function.graph.as_graph_def().library.function for node in one.node_def]
@@ -204,6 +229,22 @@ def _rename(onnx, model, inputs, outputs, shapes):
     except onnx.checker.ValidationError as error:
         # An op that tf2onnx left as it was.
         raise UnsupportedSignatureError(_reason(error)) from None
+
+
+@contextlib.contextmanager
+def _as_default(version, signature):
+    """A directory with the SavedModel whose `serving_default` is another signature: what some programs can't choose."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    version = pathlib.Path(version).absolute()
+    message = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    chosen = message.meta_graphs[0].signature_def
+    chosen["serving_default"].CopyFrom(chosen[signature])
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "saved_model.pb").write_bytes(message.SerializeToString())
+        (folder / "variables").symlink_to(version / "variables")
+        yield folder
 
 
 def _function(version, signature):

@@ -16,7 +16,7 @@ from export.serving import check_batching, check_name, require_serving_api, writ
 from export.versions import EXTRA, existing_versions
 
 
-def export_model(model, directory, version=None, name=None, origin=None, **settings):
+def export_model(model, directory, version=None, name=None, origin=None, weights="float32", **settings):
     """Writes a model as a version that TensorFlow Serving serves.
 
     `directory/version` gets the SavedModel with the signatures of the model's server (see `export.servers`), and in
@@ -34,6 +34,7 @@ def export_model(model, directory, version=None, name=None, origin=None, **setti
         version: Integer of at least 1; by default the one after the latest.
         name: Name of the model for the server; the server's `kind` by default, such as `"sudoku"`.
         origin: Where the model comes from, for the model card: as `export.card.origin` gives it.
+        weights: What the weights are stored as: `"float32"`, or `"float16"` for half the size. See `export.weights`.
         **settings: Limits and other settings of what is served, as `export.families` has them, such as `max_steps`.
 
     Returns:
@@ -50,7 +51,7 @@ def export_model(model, directory, version=None, name=None, origin=None, **setti
     if name is not None:
         check_name(name)
     require_serving_api()
-    server = server_for(model, **settings)
+    server = server_for(model, weights=weights, **settings)
     name = server.family.kind if name is None else name
     directory = pathlib.Path(directory)
     if directory.exists() and not directory.is_dir():
@@ -98,7 +99,7 @@ def _write(server, path, name, origin):
     write_warmup(extra / "tf_serving_warmup_requests", name, cases)
     for case in cases:
         if not case.fault:
-            case.outputs = server.keras_answers(case)
+            case.outputs = server.golden_answers(case)
     save_cases(extra / "golden.npz", cases)
     description = {
         "name": name,

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from export.guards import faulty_cases, guarded
+from export.weights import StoredWeights
 
 
 class Server(tf.Module):
@@ -26,15 +27,17 @@ class Server(tf.Module):
     Args:
         model: A Keras model, or a built layer, on the TensorFlow backend. Layers with a mixed precision policy are
             changed to float32: that is what CPUs are good at.
+        weights: What the weights are stored as, `"float32"` or `"float16"`: see `export.weights`.
         **settings: Limits of requests and what is served where they don't say, as the family has them.
 
     Raises:
-        ValueError: If Keras runs on another backend, weights are in float64, or a setting is unknown or no such number.
+        ValueError: If Keras runs on another backend, weights are in float64 or too large for what they are stored as,
+            or a setting is unknown or no such number.
     """
 
     family = None
 
-    def __init__(self, model, **settings):
+    def __init__(self, model, weights="float32", **settings):
         super().__init__(name=f"{self.family.kind}_server")
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
@@ -48,8 +51,7 @@ class Server(tf.Module):
         _change_to_float32(model)
         # Behind a function, so that the module's variables are saved and not Keras's objects.
         self._model = lambda: model
-        # A module finds tf.Variables by itself, but not those inside Keras layers.
-        self._weights = [weight.value for weight in model.weights]
+        self._weights = StoredWeights(model, weights)
         features = self.features()
         settings = self.family.settle(settings, self.defaults(), features)
         self.declaration = self.family.declare(self.sizes(), settings, features)
@@ -68,7 +70,8 @@ class Server(tf.Module):
 
         def respond(*inputs):
             checked = guarded(signature, self.declaration.max_batch, dict(zip(names, inputs)))
-            outputs = answer(**checked)
+            with self._weights.used():
+                outputs = answer(**checked)
             wanted = {tensor.name: tensor.dtype for tensor in signature.outputs}
             found = {name: value.dtype.name for name, value in outputs.items()}
             if wanted != found:
@@ -125,7 +128,7 @@ class Server(tf.Module):
 
     def description(self):
         """What a client needs to know of the model, a dictionary for `export.json`."""
-        return {**self.declaration.to_json(), **self.facts()}
+        return {**self.declaration.to_json(), **self.facts(), "weights": self._weights.dtype}
 
     def good_cases(self):
         """Inputs that are right, for each signature: a list of `golden.Case` without outputs, of five examples each."""
@@ -140,6 +143,18 @@ class Server(tf.Module):
                 seen.add(case.signature)
                 faulty += faulty_cases(case, self.declaration.signatures[case.signature], most)
         return [case.examples(min(case.size, most)) for case in good] + faulty
+
+    def golden_answers(self, case):
+        """What the Keras model answers to the inputs of a case with the weights as they are stored.
+
+        Args:
+            case: A `golden.Case` that is not to be rejected.
+
+        Returns:
+            Dictionary from names to arrays, as the signature's outputs.
+        """
+        with self._weights.used():
+            return self.keras_answers(case)
 
     def keras_answers(self, case):
         """What the Keras model answers to the inputs of a case, found in another way than by the signature.

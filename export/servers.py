@@ -19,11 +19,12 @@ SERVERS = {
 }
 
 
-def server_for(model, **settings):
+def server_for(model, weights="float32", **settings):
     """The server of a model, found by the model's type.
 
     Args:
         model: A Keras model or layer of one of the types in `SERVERS`.
+        weights: What the weights are stored as, see `export.weights`.
         **settings: Limits and other settings, as the server's family has them.
 
     Returns:
@@ -37,7 +38,7 @@ def server_for(model, **settings):
     >>> server_for(SudokuModel.from_preset("sudoku4_quick", load_weights=False), max_steps=64).family.kind
     'sudoku'
     """
-    return _server_class(model)(model, **settings)
+    return _server_class(model)(model, weights, **settings)
 
 
 def _server_class(model):

@@ -176,7 +176,9 @@ class Checkpoints:
             return []
         found = []
         for path in self.directory.iterdir():
-            if match := re.fullmatch(r"update-(\d+)|ckpt-(\d+)\.index", path.name):
+            match = re.fullmatch(r"update-(\d+)|ckpt-(\d+)\.index", path.name)
+            # What leads elsewhere was not written here.
+            if match and not path.is_symlink():
                 found.append((int(match[1] or match[2]), path))
         return sorted(found, reverse=True)
 
@@ -214,7 +216,11 @@ class Checkpoints:
         return 0, []
 
     def _assign(self, prefix):
-        reader = tf.train.load_checkpoint(str(prefix))
+        try:
+            reader = tf.train.load_checkpoint(str(prefix))
+        except (tf.errors.OpError, RuntimeError) as error:
+            # The sums are right: it was never a checkpoint.
+            raise ValueError(f"The checkpoint '{prefix}' can't be read: {reason(error)}.") from None
         saved = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
         saved = {name: shape for name, shape in saved.items() if name.split("/")[0] in self._groups}
         groups = {name.split("/")[0] for name in saved}
@@ -237,6 +243,8 @@ def _damage(path):
     try:
         files = json.loads((path / _MANIFEST).read_text())["files"]
         for name, wanted in files.items():
+            if pathlib.PurePath(name).name != name or (path / name).is_symlink():
+                return f"'{name}' leads out of its directory"
             found = _description(path / name)
             for what, value in wanted.items():
                 if found[what] != value:

@@ -101,14 +101,13 @@ class Update:
             tape.watch(_floats(gathered))
             loss, metrics = self.experiment.loss(gathered, gather(examples), shared)
         slopes = tape.gradient(loss, _floats(gathered), unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        size = self.options.batch_size // self.strategy.num_replicas_in_sync
-        first = context.replica_id_in_sync_group * size
-        # Not as `slope[first : first + size]`, of which a TPU's compiler does not see the size, as it does not see
-        # one of -1, which takes all of an axis whose length is lost in the gathering.
+        # Not as `slope[first : first + size]`: a TPU's compiler must see how large the part is. It is as large as the
+        # replica's own outputs, whose shape is known even where gathering has lost it.
+        own = [tf.shape(output) for output in _floats(outputs)]
+        first = context.replica_id_in_sync_group * own[0][0]
         slopes = [
-            tf.slice(slope, [first, *[0] * len(rest)], [size, *(-1 if length is None else length for length in rest)])
-            for slope in slopes
-            for rest in [slope.shape[1:]]
+            tf.slice(slope, tf.concat([first[None], tf.zeros_like(shape[1:])], 0), shape)
+            for slope, shape in zip(slopes, own)
         ]
         grads, state = self._compile(self._pull_back)(examples, shared, slopes)
         return {"loss": loss + tf.cast(penalty, loss.dtype), **metrics}, grads, state

@@ -59,8 +59,9 @@ def _start(points, clusters):
     most = tf.reduce_max(clusters)
     middle = tf.reduce_mean(points, axis=1, keepdims=True)
     first = tf.argmin(_squares(points, middle)[..., 0], axis=1, output_type=tf.int32)
-    chosen = tf.TensorArray(tf.int32, size=most, element_shape=[None]).write(0, first)
-    exists = tf.TensorArray(tf.bool, size=most, element_shape=[None]).write(0, tf.ones_like(first, tf.bool))
+    place = tf.range(most)[None]
+    # Tensors that are written as a whole: loops over arrays of unknown sizes are not taken by all runtimes.
+    chosen, exists = tf.where(place == 0, first[:, None], 0), tf.fill([tf.size(first), 1], True) & (place == 0)
     distance = _squares(points, tf.gather(points, first[:, None], batch_dims=1))[..., 0]
 
     def add(index, distance, chosen, exists):
@@ -68,12 +69,14 @@ def _start(points, clusters):
         new = tf.logical_and(tf.reduce_max(distance, axis=1) > _EQUAL, index < clusters)
         to_new = _squares(points, tf.gather(points, farthest[:, None], batch_dims=1))[..., 0]
         distance = tf.where(new[:, None], tf.minimum(distance, to_new), distance)
-        return index + 1, distance, chosen.write(index, farthest), exists.write(index, new)
+        here = place == index
+        chosen = tf.where(here, farthest[:, None], chosen)
+        return index + 1, distance, chosen, tf.where(here, new[:, None], exists)
 
     _, _, chosen, exists = tf.while_loop(
         lambda index, *state: index < most, add, (tf.constant(1), distance, chosen, exists), parallel_iterations=1
     )
-    return tf.gather(points, tf.transpose(chosen.stack()), batch_dims=1), tf.transpose(exists.stack())
+    return tf.gather(points, chosen, batch_dims=1), exists
 
 
 def _squares(points, means):

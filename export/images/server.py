@@ -23,6 +23,7 @@ class ImageServer(Server):
 
     Args:
         model: An `ImageModel` on the TensorFlow backend. Layers with a mixed precision policy are changed to float32.
+        weights: As for `Server`.
         **settings: As the family has them.
 
     Raises:
@@ -31,10 +32,10 @@ class ImageServer(Server):
             image.
     """
 
-    def __init__(self, model, **settings):
+    def __init__(self, model, weights="float32", **settings):
         self.image_size = tuple(model.image_size)
         self.noise_shape = tuple(model.noise_shape())
-        super().__init__(model, **settings)
+        super().__init__(model, weights, **settings)
 
     def sizes(self):
         height, width = self.image_size

@@ -169,7 +169,10 @@ class FiniteAutomaton(StateLayer):
         Returns:
             Integers `(batch,)`.
         """
-        return ops.argmax(self.recall.overlaps(state)[:, : len(self.states)], axis=-1)
+        overlaps = self.recall.overlaps(state)[:, : len(self.states)]
+        highest = overlaps >= ops.max(overlaps, axis=-1, keepdims=True)
+        # The first of the highest ones, by integers: of floats Keras looks at the bits, which not all runtimes can.
+        return ops.argmax(ops.cast(highest, "int32"), axis=-1)
 
     def decode(self, state):
         """The names of the states that state vectors are most like.

@@ -272,8 +272,13 @@ class KuramotoLayer(StateLayer):
                 # With a number of steps for each example, one that has taken its own has not moved.
                 far = largest(ops.reshape(ops.abs(new - x), (ops.shape(x)[0], -1))) >= rule.tolerance
                 goes = moving if per_example is None else moving & (index < ops.reshape(per_example, (-1,)))
-                new = ops.where(ops.reshape(goes, (-1,) + (1,) * (len(x.shape) - 1)), new, x)
-                densities = (density,) if return_energy else ()
+
+                def of_those(which, value, other):
+                    return ops.where(ops.reshape(which, (-1,) + (1,) * (len(value.shape) - 1)), value, other)
+
+                new = of_those(goes, new, x)
+                # At rest the energy stays too: that of the state from which the last step started.
+                densities = (of_those(moving, density, carried[3]),) if return_energy else ()
                 return new, goes & far, taken + ops.cast(goes, "int32"), *densities
 
             carried = unless(~ops.any(moving), move, carried)

@@ -6,7 +6,9 @@ import pytest
 from export.__main__ import main
 from export.check import check
 from export.runtimes import RUNTIMES, UnsupportedSignatureError, to_onnx
+from export.saved_model import export_model
 from export.versions import read_declaration
+from keras_kuramoto.layers import FiniteAutomaton
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
@@ -20,6 +22,16 @@ def test_the_same_answers_at_every_batch_size(exported, name):
         assert rows[signature].difference < 1e-4
     # Initial oscillators of a seed are drawn by TensorFlow only.
     assert "NOT TAKEN" in rows["vote"].note
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnx"])
+def test_outputs_named_as_inputs_and_names_as_text(tmp_path, name):
+    export_model(FiniteAutomaton([("Zoë", "sister", "Lisa"), ("Lisa", "father", "Homer")]), tmp_path)
+    result = check(tmp_path, runtimes=(name,))
+    assert result.passed, result.table()
+    rows = [row for row in result.rows if row.where == RUNTIMES[name].title]
+    assert [row.what for row in rows] == ["serving_default", "start"]
+    assert not any(row.note for row in rows)
 
 
 def test_an_onnx_file_has_the_signatures_names(exported, tmp_path, capsys):

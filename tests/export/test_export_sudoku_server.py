@@ -155,6 +155,26 @@ def test_wrong_numbers_are_errors_that_name_the_range(served, boards, signature,
         served(signature, board=boards, **{**NUMBERS[signature], **changes})
 
 
+@pytest.mark.parametrize("signature", ["solve_steps", "vote", "search"])
+def test_boards_that_rest_stop_early_and_leave_the_others_alone(model, boards, signature):
+    # Weights that were never trained keep turning: what counts as rest here is a movement that some boards stay below.
+    server = SudokuServer(model, tolerance=0.9)
+    answer, numbers = server.functions[signature], {"num_steps": tf.fill([5], 40)}
+    if signature != "solve_steps":
+        numbers.update(num_samples=tf.ones(5, tf.int32), seed=tf.zeros(5, tf.int32))
+    together = {name: value.numpy() for name, value in answer(board=boards, **numbers).items()}
+    if signature != "search":
+        assert together["steps"].min() == 1
+        assert together["steps"].max() == 40
+        assert len(set(together["steps"].tolist())) > 2
+    for index in range(5):
+        own = {name: value[index : index + 1] for name, value in numbers.items()}
+        alone = answer(board=boards[index : index + 1], **own)
+        assert_same(alone, {name: value[index : index + 1] for name, value in together.items()})
+    case = Case(signature, {"board": boards, **{name: value.numpy() for name, value in numbers.items()}})
+    assert_same(together, server.keras_answers(case))
+
+
 @pytest.mark.parametrize("signature", NUMBERS)
 def test_an_empty_batch_is_an_error(served, signature):
     numbers = {name: np.zeros(0, np.int32) for name in NUMBERS[signature]}

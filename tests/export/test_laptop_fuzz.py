@@ -55,6 +55,24 @@ def test_bodies_that_break_parsers(server, body):
     assert message
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"\xff",
+        # Lengths that go on beyond the end, and groups that never end.
+        b"\x0a\xff\xff\xff\xff\x0f",
+        b"\x0b" * 1000,
+        # A name that is no text.
+        b"\x0a\x04\x0a\x02\xc3\x28",
+        b"",
+    ],
+)
+def test_bytes_that_are_no_message(server, message):
+    refused, text = Rpc(server.grpc_address).send(message)
+    assert refused
+    assert text
+
+
 def test_examples_are_the_same_each_time(exported):
     declaration = read_declaration(exported / "1")
     one, two = (examples(bad_tensors(declaration), 20, 3) for _ in range(2))

@@ -1,5 +1,6 @@
 """Files from a stranger: loading them runs none of their code, and leaves nothing outside of their directory."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -10,12 +11,14 @@ import zlib
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from export.golden import load_cases
 from export.versions import read_declaration
 from keras_kuramoto.layers import CDAMRecall
 from training.cdam.frames import read_frames
 from training.cdam.graphs import read_graph, read_transitions
+from training.checkpoints import Checkpoints
 from training.runs import RunDirectory
 from training.source import load_model
 
@@ -146,6 +149,69 @@ def test_a_run_directory(tmp_path, trap):
     (run / "model.keras").write_bytes(pickle.dumps(Bomb(trap)))
     with pytest.raises(ValueError, match="can't be loaded as a Keras model"):
         load_model(run)
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Two checkpoints of one variable, which has the number of the update."""
+    variable = tf.Variable([0.0])
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints", {"model": [variable]}, keep=3)
+    for update in (1, 2):
+        variable.assign([float(update)])
+        checkpoints.save(update)
+    checkpoints.wait()
+    variable.assign([0.0])
+    return checkpoints
+
+
+def test_a_checkpoint_that_leads_elsewhere(tmp_path, checkpoints):
+    newest = checkpoints.path(2)
+    (tmp_path / "secret").write_text("secret")
+    manifest = json.loads((newest / "manifest.json").read_text())
+    for name in ("../../../secret", str(tmp_path / "secret")):
+        hostile = {"update": 2, "files": {name: {"SHA-256": ""}, **manifest["files"]}}
+        (newest / "manifest.json").write_text(json.dumps(hostile))
+        update, (line,) = checkpoints.restore()
+        assert update == 1
+        assert f"'{name}' leads out of its directory" in line
+    (newest / "manifest.json").write_text(json.dumps(manifest))
+    data = newest / "state.data-00000-of-00001"
+    data.rename(tmp_path / "data")
+    data.symlink_to(tmp_path / "data")
+    update, (line,) = checkpoints.restore()
+    assert update == 1
+    assert "'state.data-00000-of-00001' leads out of its directory" in line
+
+
+def test_a_linked_checkpoint_and_a_state_file_that_names_another(tmp_path, checkpoints):
+    other = checkpoints.path(2).rename(tmp_path / "elsewhere")
+    checkpoints.path(2).symlink_to(other)
+    (checkpoints.directory / "checkpoint").write_text(f'model_checkpoint_path: "{other / "state"}"')
+    assert checkpoints.restore() == (1, [])
+    # What is deleted when there are too many is no one else's.
+    for update in (3, 4, 5):
+        checkpoints.save(update)
+    checkpoints.wait()
+    assert (other / "manifest.json").is_file()
+
+
+def test_a_pickle_in_the_place_of_a_checkpoint(checkpoints, trap):
+    for update in (1, 2):
+        path = checkpoints.path(update) / "state.index"
+        path.write_bytes(pickle.dumps(Bomb(trap)))
+    with pytest.raises(ValueError, match=r"None of the 2 checkpoints .* is whole"):
+        checkpoints.restore()
+    # Even where the sums are right.
+    for update in (1, 2):
+        path, manifest = checkpoints.path(update) / "state.index", checkpoints.path(update) / "manifest.json"
+        files = json.loads(manifest.read_text())
+        files["files"]["state.index"] = {
+            "bytes": path.stat().st_size,
+            "SHA-256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        manifest.write_text(json.dumps(files))
+    with pytest.raises(ValueError, match="can't be read"):
+        checkpoints.restore()
 
 
 def test_an_exported_version_with_pickles(tmp_path, trap):
