@@ -61,6 +61,20 @@ class Platform:
             return ops.reshape(turned, ops.shape(x))
         return sphere.join_oscillators(ops.einsum("...on,omn->...om", groups, matrices))
 
+    def linear(self, x, kernel, bias=None, parts=1):
+        """A linear map of tokens whose result is cut into equal parts.
+
+        Args:
+            x: `(batch, positions, channels)`.
+            kernel: `(channels, parts * units)`.
+            bias: `(parts * units,)`, or `None`.
+            parts: Number of parts.
+
+        Returns:
+            List of tensors `(batch, positions, units)`.
+        """
+        return ops.split(_linear(x, kernel, bias), parts, axis=-1)
+
     def keep_arguments(self, function, *tensors, weights=()):
         """Calls a function whose gradient may keep the arguments alone, and compute the rest again.
 
@@ -110,6 +124,12 @@ class WideTiles(Platform):
         mask = ops.convert_to_tensor(_same_oscillator(channels, size), dtype=x.dtype)
         return x @ (ops.tile(columns, (1, channels // size)) * mask)
 
+    def linear(self, x, kernel, bias=None, parts=1):
+        # The parts are written once, and not a second time to be apart.
+        kernels = ops.split(ops.convert_to_tensor(kernel), parts, axis=-1)
+        biases = [None] * parts if bias is None else ops.split(ops.convert_to_tensor(bias), parts)
+        return [_linear(x, *one) for one in zip(kernels, biases)]
+
     def keep_arguments(self, function, *tensors, weights=()):
         return recomputed(function, *tensors, weights=weights)
 
@@ -120,6 +140,14 @@ class WideTiles(Platform):
         # To be precise is no use here.
         size = ops.stop_gradient(ops.abs(x) @ mean)
         return x / ops.where(size <= short, float("inf"), size), size
+
+
+def _linear(x, kernel, bias):
+    # All tokens as the rows of one matrix: XLA can't differentiate products of other shapes in a loop if the size of
+    # the batch is unknown. `@` and not `ops.matmul`, which makes float32 of float64 on PyTorch.
+    kernel = ops.convert_to_tensor(kernel)
+    x = ops.reshape(ops.reshape(x, (-1, x.shape[-1])) @ kernel, (-1, x.shape[1], kernel.shape[-1]))
+    return x if bias is None else x + bias
 
 
 @functools.lru_cache(64)

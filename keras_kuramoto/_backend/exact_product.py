@@ -5,9 +5,9 @@ from keras import ops
 
 
 def exact_product(x, matrix):
-    """`x @ matrix` in the precision of `x`, for a constant matrix of ones and zeros.
+    """`x @ matrix` in the precision of `x`, for a constant matrix.
 
-    A TPU multiplies numbers of 8 binary digits. Three such numbers make one of float32, and ones and zeros are exact.
+    TPUs multiply float32 in several passes if they are told to, and cut it to bfloat16 if not.
 
     Args:
         x: Tensor `(..., rows)` of float32 or float64.
@@ -15,31 +15,46 @@ def exact_product(x, matrix):
 
     Returns:
         Tensor `(..., columns)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> [float(v) for v in exact_product(ops.array([1.0, 2.0]), np.array([[1.0], [1.0]]))]
+    [3.0]
     """
-    backend = keras.backend.backend()
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    if isinstance(x, keras.KerasTensor) or backend == "torch" or dtype != "float32":
-        return x @ ops.convert_to_tensor(matrix, dtype=dtype)
+    backend = None if isinstance(x, keras.KerasTensor) else keras.backend.backend()
     if backend == "jax":
         import jax
 
-        return jax.numpy.dot(x, matrix, precision="highest")
+        return jax.numpy.dot(x, jax.numpy.asarray(matrix, x.dtype), precision="highest")
+    if backend == "tensorflow":
+        return _tensorflow(x, matrix)
+    return x @ ops.convert_to_tensor(matrix, dtype=x.dtype)
+
+
+def _tensorflow(x, matrix):
     import tensorflow as tf
+    from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+    from tensorflow.compiler.xla import xla_data_pb2
+    from tensorflow.python.ops import control_flow_util
+
+    # What is not compiled runs on the host, which has neither this product nor a need for it.
+    if tf.executing_eagerly() or not control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+        return x @ tf.constant(matrix, x.dtype)
+    dimensions = xla_data_pb2.DotDimensionNumbers(
+        lhs_contracting_dimensions=[x.shape.rank - 1], rhs_contracting_dimensions=[0]
+    )
+    precision = xla_data_pb2.PrecisionConfig(operand_precision=[xla_data_pb2.PrecisionConfig.HIGHEST] * 2)
 
     @tf.custom_gradient
     def product(x):
-        constant = tf.constant(matrix)
-        first = _eight_digits(x)
-        second = _eight_digits(x - first)
-        # The small ones first. Each is a product of its own, in which nothing is rounded but the sums.
-        total = (x - first - second) @ constant + second @ constant + first @ constant
-        return total, lambda upstream: exact_product(upstream, matrix.T)
+        result = gen_xla_ops.xla_dot_v2(
+            lhs=x,
+            rhs=tf.constant(matrix, x.dtype),
+            dimension_numbers=dimensions.SerializeToString(),
+            precision_config=precision.SerializeToString(),
+            preferred_element_type=x.dtype,
+        )
+        return result, lambda upstream: exact_product(upstream, matrix.T)
 
-    return product(x)
-
-
-def _eight_digits(x):
-    """A float32 cut after 8 binary digits. Casts there and back would be taken out by a compiler."""
-    import tensorflow as tf
-
-    return tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, tf.uint32), tf.constant(0xFFFF0000, tf.uint32)), tf.float32)
+    return product(tf.convert_to_tensor(x))

@@ -44,6 +44,8 @@ class AttentionConnectivity(Connectivity):
     Reference: Miyato et al., ICLR 2025, Eq. 8.
     """
 
+    on_tokens = True
+
     def __init__(self, heads, position_encoding=None, use_bias=True, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
         if not isinstance(heads, int) or isinstance(heads, bool) or heads < 1:
@@ -94,47 +96,42 @@ class AttentionConnectivity(Connectivity):
                 f"that are known. Received the shape {tuple(shape)}."
             )
 
-    def _query_key_value(self, tokens):
-        # `@` and not `ops.matmul`, here and below, which makes float32 of float64 on PyTorch.
-        qkv = tokens @ ops.convert_to_tensor(self.qkv_kernel)
-        if self.use_bias:
-            qkv = qkv + self.qkv_bias
-        return ops.split(qkv, 3, axis=-1)
+    def _query_key_value(self, x):
+        return platform().linear(x, self.qkv_kernel, self.qkv_bias, 3)
 
     def _project_output(self, x):
-        x = x @ ops.convert_to_tensor(self.output_kernel)
-        return x + self.output_bias if self.use_bias else x
+        return platform().linear(x, self.output_kernel, self.output_bias)[0]
 
     def call(self, x):
         self._check_grid(x.shape)
-        grid, channels = tuple(x.shape[1:-1]), x.shape[-1]
-        shape = ops.shape(x)
+        grid, shape = tuple(x.shape[1:-1]), ops.shape(x)
+        x = ops.reshape(x, (-1, math.prod(grid), x.shape[-1]))
         encoding = self.position_encoding
         if encoding is not None:
-            x = encoding.encode_inputs(ops.reshape(x, (-1, math.prod(grid), channels)), grid)
-        # All tokens as the rows of one matrix: XLA can't differentiate products of other shapes in a loop if the size
-        # of the batch is unknown.
-        parts = self._query_key_value(ops.reshape(x, (-1, channels)))
+            x = encoding.encode_inputs(x, grid)
         output = platform().keep_arguments(
-            lambda *parts: self._attend(parts, grid), *parts, weights=[] if encoding is None else encoding.weights
+            lambda *parts: self._attend(parts, grid),
+            *self._query_key_value(x),
+            weights=[] if encoding is None else encoding.weights,
         )
         return ops.reshape(self._project_output(output), shape)
 
     def _attend(self, parts, grid):
-        """Attention of queries, keys and values, each `(tokens, channels)`, and so is the result."""
-        channels = parts[0].shape[-1]
+        """Attention of queries, keys and values, each `(batch, positions, channels)`, and so is the result."""
+        positions, channels = parts[0].shape[1:]
         encoding = self.position_encoding
-        split = (-1, math.prod(grid), self.heads, channels // self.heads)
+        split = (-1, positions, self.heads, channels // self.heads)
         query, key, value = [ops.transpose(ops.reshape(part, split), (0, 2, 1, 3)) for part in parts]
         if encoding is not None:
             query, key, value = encoding.encode_heads(query, key, value, grid)
         # With the heads before the positions throughout, and the scale on the queries, this is faster on a CPU than
-        # `ops.dot_product_attention`, which takes the positions first.
+        # `ops.dot_product_attention`, which takes the positions first. `@` and not `ops.matmul`, which makes float32 of
+        # float64 on PyTorch.
         scores = (query * (channels // self.heads) ** -0.5) @ ops.swapaxes(key, -1, -2)
         output = ops.softmax(scores) @ value
         if encoding is not None:
             output = encoding.decode_heads(output, grid)
-        return ops.reshape(ops.transpose(output, (0, 2, 1, 3)), (-1, channels))
+        return ops.reshape(ops.transpose(output, (0, 2, 1, 3)), (-1, positions, channels))
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -167,12 +164,9 @@ class SymmetricAttentionConnectivity(AttentionConnectivity):
             self.query_key_bias = self.add_weight(name="query_key_bias", shape=(channels,), initializer="zeros")
             self.output_bias = self.add_weight(name="output_bias", shape=(channels,), initializer="zeros")
 
-    def _query_key_value(self, tokens):
-        shared = tokens @ ops.convert_to_tensor(self.query_key_kernel)
-        if self.use_bias:
-            shared = shared + self.query_key_bias
-        return shared, shared, tokens @ ops.convert_to_tensor(self.value_kernel)
+    def _query_key_value(self, x):
+        (shared,) = platform().linear(x, self.query_key_kernel, self.query_key_bias)
+        return shared, shared, *platform().linear(x, self.value_kernel)
 
     def _project_output(self, x):
-        x = x @ ops.transpose(self.value_kernel)
-        return x + self.output_bias if self.use_bias else x
+        return platform().linear(x, ops.transpose(self.value_kernel), self.output_bias)[0]

@@ -13,6 +13,8 @@ class Connectivity(Layer):
     Attributes:
         symmetric: Whether J is symmetric whatever the weights are, so that nothing has to be tried.
         use_bias: Whether a trained vector is added to J x.
+        on_tokens: Whether it works on `(batch, positions, channels)`, whatever the grid of the positions: a layer that
+            calls it in a loop then keeps its state so.
 
     Example:
 
@@ -31,6 +33,7 @@ class Connectivity(Layer):
 
     symmetric = False
     use_bias = False
+    on_tokens = False
 
     def loop_constants(self):
         """What a loop that calls the layer in each step can make of the weights before it.

@@ -6,6 +6,7 @@ from keras import ops
 from keras_kuramoto._backend.random import standard_normal
 from keras_kuramoto.layers.layer import StateLayer
 from keras_kuramoto.ops import sphere
+from keras_kuramoto.platforms import platform
 
 
 @keras.saving.register_keras_serializable(package="keras_kuramoto")
@@ -67,7 +68,7 @@ class InitialOscillators(StateLayer):
         x = ops.cast(noise, c.dtype)
         if known is not None:
             x = ops.where(ops.expand_dims(known, -1), c, x)
-        return sphere.join_oscillators(sphere.normalize(sphere.split_oscillators(x, self.oscillator_dim)))
+        return platform().normalize(x, self.oscillator_dim)
 
     def compute_output_spec(self, c, known=None, noise=None):
         return keras.KerasTensor(c.shape, dtype=self.variable_dtype)

@@ -1,5 +1,7 @@
 """The Kuramoto layer."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -194,23 +196,31 @@ class KuramotoLayer(StateLayer):
             x = self._on_sphere(x)
         return x, c
 
+    def _layouts(self, x):
+        """Functions that bring tensors like `x` to the shape in which steps keep them, and back."""
+        grid = tuple(x.shape[1:])
+        if not getattr(self.connectivity, "on_tokens", False) or None in grid:
+            return (lambda x: x), (lambda x: x)
+        # A TPU would lay each state out twice, in tiles that rows of a grid do not fill.
+        tokens = (math.prod(grid[:-1]), grid[-1])
+        return (lambda x: ops.reshape(x, (-1, *tokens))), (lambda x: ops.reshape(x, (-1, *grid)))
+
     def _on_sphere(self, x):
         return platform().normalize(x, self.oscillator_dim)
 
     def _step(self, x, c, coupling):
-        def step(x, c, coupling, gamma, *turn):
+        def step(x, c, coupling, gamma):
             change = c + ops.cast(coupling, x.dtype)
             if self.project:
                 change = platform().project(x, change, self.oscillator_dim)
-            for part in turn:
-                change = change + part
+            if frequency is not None:
+                change = change + ops.cast(frequency(x), x.dtype)
             x = x + gamma * change
             return self._on_sphere(x) if self.normalize else x
 
-        turn = ()
-        if self.natural_frequency is not None:
-            turn = (ops.cast(self.natural_frequency(x), self.variable_dtype),)
-        return platform().keep_arguments(step, x, c, coupling, ops.convert_to_tensor(self.gamma), *turn)
+        frequency = self.natural_frequency
+        weights = [] if frequency is None else frequency.weights
+        return platform().keep_arguments(step, x, c, coupling, ops.convert_to_tensor(self.gamma), weights=weights)
 
     def call(self, x, c, num_steps=None, return_energy=False, max_steps=None):
         if max_steps is not None:
@@ -235,15 +245,20 @@ class KuramotoLayer(StateLayer):
                     f"`(batch,)` = ({batch},). Received the shape {shape}."
                 )
             if len(shape) == 1:
-                per_example = ops.reshape(num_steps, (-1,) + (1,) * (len(x.shape) - 1))
-                num_steps = ops.max(num_steps, initial=0)
+                per_example, num_steps = num_steps, ops.max(num_steps, initial=0)
         x, c = self._prepare(x, c)
+        kept, laid_out = self._layouts(x)
+        x, c = kept(x), kept(c)
+        if per_example is not None:
+            per_example = ops.reshape(per_example, (-1,) + (1,) * (len(x.shape) - 1))
+
+        def energy_density(*tensors):
+            return self.energy_density(*[laid_out(ops.cast(tensor, self.variable_dtype)) for tensor in tensors])
 
         def step(x, index, c):
-            # The step makes it longer: what is kept of it is as short as the connectivity's dtype.
-            coupling = self.connectivity(x)
-            energy_coupling = ops.cast(coupling, self.variable_dtype)
-            density = self.energy_density(x, c, energy_coupling) if return_energy else None
+            # As short as the connectivity's dtype, and one tensor for both functions to keep.
+            coupling = kept(self.connectivity(laid_out(x)))
+            density = platform().keep_arguments(energy_density, x, c, coupling) if return_energy else None
             new = self._step(x, c, coupling)
             if per_example is not None:
                 new = ops.where(index < per_example, new, x)
@@ -263,13 +278,13 @@ class KuramotoLayer(StateLayer):
 
                 new = of_those(goes, new, x)
                 # At rest the energy stays too: that of the state from which the last step started.
-                kept = (of_those(moving, density, carried[3]),) if return_energy else ()
-                return new, goes & far, taken + ops.cast(goes, "int32"), *kept
+                densities = (of_those(moving, density, carried[3]),) if return_energy else ()
+                return new, goes & far, taken + ops.cast(goes, "int32"), *densities
 
             carried = unless(~ops.any(moving), move, carried)
             return carried, carried[3] if return_energy else None
 
-        density_like = ops.zeros_like(x[..., 0]) if return_energy else None
+        density_like = ops.zeros_like(laid_out(x)[..., 0]) if return_energy else None
         state = x
         if rule is not None:
             still = ops.zeros_like(ops.sum(x, axis=tuple(range(1, len(x.shape)))), dtype="int32")
@@ -285,6 +300,7 @@ class KuramotoLayer(StateLayer):
             weights=self.weights,
         )
         x, taken = (state, ()) if rule is None else (state[0], state[2:3])
+        x = laid_out(x)
         if not return_energy:
             return (x, *taken) if taken else x
         # Summed here and not in the loop: XLA would make one long sum of it there, which loses more to rounding.

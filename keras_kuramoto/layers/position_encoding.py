@@ -198,10 +198,14 @@ class GTA(_AngleEncoding):
 
     @staticmethod
     def _apply(matrix, x):
-        # Both halves of a head by one product each, with nothing to join afterwards.
-        halves = ops.reshape(x, (-1, *x.shape[1:-1], 2, x.shape[-1] // 2))
-        result = matrix[:, :, 0] * halves[..., :1, :] + matrix[:, :, 1] * halves[..., 1:, :]
-        return ops.reshape(result, (-1, *x.shape[1:]))
+        first, second = ops.split(x, 2, axis=-1)
+        return ops.concatenate(
+            [
+                matrix[:, 0, 0] * first + matrix[:, 0, 1] * second,
+                matrix[:, 1, 0] * first + matrix[:, 1, 1] * second,
+            ],
+            axis=-1,
+        )
 
     def encode_heads(self, query, key, value, grid):
         matrices = self._matrices_for(grid, query.dtype)
