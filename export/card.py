@@ -39,8 +39,19 @@ def origin(source, licence=None):
             facts |= {"steps": trained[-1]["step"], "metrics": _numbers(trained[-1]["test"])}
     elif not path.exists():
         # A preset's weights come with the library, under its licence.
-        facts |= {"preset": str(source), "licence": "Apache-2.0"}
+        facts |= {"preset": str(source), "licence": "Apache-2.0", **_trained_on(str(source))}
     return facts | ({"licence": licence} if licence else {})
+
+
+def _trained_on(preset):
+    """What is known of the training of a preset's weights: the experiment with a preset of that name, and its data."""
+    from training.experiments import EXPERIMENTS
+
+    for name, entry in EXPERIMENTS.items():
+        options = entry.load()[1].get(preset)
+        if options is not None:
+            return {"experiment": name, **({"data": options.data} if hasattr(options, "data") else {})}
+    return {}
 
 
 def _numbers(results):

@@ -172,7 +172,11 @@ class _Queue:
 
 def _size_for_batch(inputs):
     if any(not value.ndim for value in inputs.values()):
-        raise invalid("Batching session Run() input tensors must have at least one dimension")
+        scalars = ", ".join(f"`{name}`" for name, value in inputs.items() if not value.ndim)
+        raise invalid(
+            f"Batching session Run() input tensors must have at least one dimension: {scalars} must have an entry for "
+            "each example, such as [64]"
+        )
     sizes = {len(value) for value in inputs.values()}
     if len(sizes) != 1:
         raise invalid("Batching session Run() input tensors must have equal 0th-dimension size")

@@ -15,7 +15,8 @@ class InitialOscillators(StateLayer):
 
     Args:
         oscillator_dim: N ≥ 2, the number of components of an oscillator.
-        seed: Seed of the layer's `keras.random.SeedGenerator`, from which oscillators are drawn that are not given.
+        seed: Seed of the layer's `keras.random.SeedGenerator`, from which oscillators are drawn that are not given:
+            others in each call. For the same ones in every call give `noise`.
         noise_layer: Layer applied to the noise, given or drawn, before it is normalised, such as `PositionEmbedding`;
             or `None`.
         **kwargs: As for `keras.layers.Layer`.
@@ -23,8 +24,8 @@ class InitialOscillators(StateLayer):
     Call arguments:
         c: Conditional stimuli, `(batch, *spatial, oscillators * N)`.
         known: Booleans `(batch, *spatial)`: the positions whose oscillators start at c / ‖c‖; none of them if `None`.
-        noise: Values for the other positions, same shape as `c`, normalised here; drawn uniformly on the sphere if
-            `None`.
+        noise: Values for the other positions, same shape as `c` or with a batch of 1 for all examples, normalised here;
+            drawn uniformly on the sphere if `None`.
 
     Returns:
         Unit oscillators, same shape as `c`, float32 under a mixed precision policy.
@@ -59,13 +60,15 @@ class InitialOscillators(StateLayer):
         c = ops.cast(c, self.variable_dtype)
         if noise is None:
             noise = standard_normal(ops.shape(c), self.seed_generator, c.dtype)
-        elif tuple(noise.shape)[1:] != tuple(c.shape)[1:]:
+        elif tuple(noise.shape)[1:] != tuple(c.shape)[1:] or not _fits(noise.shape[0], c.shape[0]):
             raise ValueError(
                 f"`noise` must have the shape of the stimuli, {tuple(c.shape)}. Received {tuple(noise.shape)}."
             )
         if self.noise_layer is not None:
             noise = self.noise_layer(noise)
         x = ops.cast(noise, c.dtype)
+        if x.shape[0] == 1 and c.shape[0] != 1:
+            x = ops.broadcast_to(x, ops.shape(c))
         if known is not None:
             x = ops.where(ops.expand_dims(known, -1), c, x)
         return platform().normalize(x, self.oscillator_dim)
@@ -75,3 +78,7 @@ class InitialOscillators(StateLayer):
 
     def compute_output_shape(self, c_shape, known_shape=None, noise_shape=None):
         return tuple(c_shape)
+
+
+def _fits(batch, wanted):
+    return batch in (None, 1, wanted) or wanted is None

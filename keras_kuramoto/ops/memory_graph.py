@@ -168,7 +168,10 @@ def _matrix_edges(graph, num_nodes):
         shape, rows_and_columns = matrix.shape, np.nonzero(matrix)
         entries = (*rows_and_columns, matrix[rows_and_columns])
     if shape[0] != shape[1]:
-        raise ValueError(f"An adjacency matrix must be square. Received the shape {tuple(shape)}.")
+        raise ValueError(
+            f"An adjacency matrix must be square. Received the shape {tuple(shape)}. For a list of edges pass "
+            "`networkx.DiGraph(edges)` or `networkx.Graph(edges)`."
+        )
     sources, targets, weights = (_array(entry) for entry in entries)
     if weights.ndim != 1 or not sources.shape == targets.shape == weights.shape:
         raise ValueError(

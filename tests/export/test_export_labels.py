@@ -188,7 +188,13 @@ def test_the_sums_are_those_that_a_shell_checks(exported, tmp_path, monkeypatch)
 
 
 def test_where_a_model_comes_from(tmp_path):
-    assert origin("sudoku9_small") == {"source": "sudoku9_small", "preset": "sudoku9_small", "licence": "Apache-2.0"}
+    assert origin("sudoku9_mixed") == {
+        "source": "sudoku9_mixed",
+        "experiment": "sudoku",
+        "preset": "sudoku9_mixed",
+        "data": "9x9_mixed",
+        "licence": "Apache-2.0",
+    }
     run = tmp_path / "run"
     run.mkdir()
     assert origin(run, "CC0") == {"source": "run", "licence": "CC0"}

@@ -389,6 +389,16 @@ def test_untrained_gta_undoes_its_own_rotation():
     np.testing.assert_allclose(to_numpy(encoding.decode_heads(value, (5,))), x, atol=1e-6)
 
 
+def test_one_start_serves_all_examples_and_calls():
+    noise = np.random.default_rng(0).standard_normal((1, 3, 8)).astype("float32")
+    c = keras.Input((3, 8))
+    model = keras.Model(c, InitialOscillators(4)(c, noise=noise))
+    found = to_numpy(model(np.ones((5, 3, 8), "float32")))
+    assert found.shape == (5, 3, 8)
+    wanted = to_numpy(InitialOscillators(4)(np.ones((1, 3, 8), "float32"), noise=noise))
+    np.testing.assert_allclose(found, np.repeat(wanted, 5, 0), atol=1e-6)
+
+
 def test_initial_oscillators_start_at_the_stimuli_where_known():
     rng = np.random.default_rng(11)
     layer = InitialOscillators(4, seed=3)
@@ -536,6 +546,10 @@ BAD = {
     "units 0": (lambda: OscillatorReadout(0, 4), "`units`.*0"),
     "readout oscillator_dim": (lambda: OscillatorReadout(3, 1), "`oscillator_dim`.*1"),
     "conv readout without space": (lambda: build(OscillatorReadout(3, 4, 3), (None, 8)), "`kernel_size`.*8"),
+    "noise of another batch": (
+        lambda: InitialOscillators(4)(ops.ones((2, 3, 8)), noise=ops.ones((3, 3, 8))),
+        r"`noise`.*\(2, 3, 8\).*\(3, 3, 8\)",
+    ),
     "noise of another shape": (
         lambda: InitialOscillators(4)(np.ones((2, 3, 8)), np.ones((2, 3), bool), np.ones((2, 3, 4))),
         r"`noise`.*\(2, 3, 8\).*\(2, 3, 4\)",

@@ -59,11 +59,14 @@ def test_the_locale_does_not_matter(path):
     [
         ("", "holds no board"),
         ("# nothing\n\n", "holds no board"),
-        ("12x4" + "." * 12, "Board 1 of .*, in line 1, is none: .*'x'"),
+        ("12x4" + "." * 12, "Board 1 of .*, in line 1, is no Sudoku board: .*'x'"),
         ("1234", "16 or 81 cells"),
         ("11" + "." * 14, "row 1 has the digit 1 twice"),
         ("." * 16 + "\n\n" + "." * 81, "different sizes"),
-        ("." * 16 + "\n" + "7" + "." * 15, "Board 2 of .*, in line 2, is none: .*the digits 1 to 4, got 7"),
+        (
+            "." * 16 + "\n" + "7" + "." * 15,
+            "Board 2 of .*, in line 2, is no Sudoku board: .*the digits 1 to 4, got 7",
+        ),
         # One cell is missing in a file of a board a line.
         ("# two\n" + "." * 16 + "\n" + "." * 15 + "\n" + "." * 16, "Board 2 of .*, in line 3, .*got 15 in"),
         (f"\n{DRAWN}\n\n{DRAWN}1", "Board 2 of .*, in line 7, .*got 17 in"),

@@ -42,7 +42,9 @@ def read_boards(source):
         try:
             boards.append(check_board(parse_board(drawing)))
         except ValueError as error:
-            raise ValueError(f"Board {len(boards) + 1} of {name}, in line {line}, is none: {error}") from None
+            raise ValueError(
+                f"Board {len(boards) + 1} of {name}, in line {line}, is no Sudoku board: {error}"
+            ) from None
     if not boards:
         raise ValueError(f"{name} holds no board.")
     if len({len(board) for board in boards}) > 1:
