@@ -257,7 +257,8 @@ def table(declaration):
     signatures = declaration.signatures if family else declaration.signatures.values()
     lines = ["| signature | | tensor | dtype, shape | values | |", "| --- | --- | --- | --- | --- | --- |"]
     for signature in signatures:
-        name = f"`{signature.name}`" + (f", with {signature.needs}" if signature.needs and family else "")
+        needs = {"": "", "xla": ", with `--xla`"}.get(signature.needs, f", with {signature.needs}")
+        name = f"`{signature.name}`" + (needs if family else "")
         for which, tensors in (("in", signature.inputs), ("out", signature.outputs)):
             for tensor in tensors:
                 more = family and tensor.needs not in ("", signature.needs)

@@ -1,6 +1,7 @@
 """What is declared of served models, and that requests are checked by it."""
 
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -198,3 +199,9 @@ def test_another_declaration_than_the_graphs_is_noticed(exported, tmp_path, monk
     (row,) = [row for row in check(copy).rows if row.what == "signatures"]
     assert len(row.problems) == 1
     assert "the outputs of vote are" in row.problems[0]
+
+
+def test_the_page_of_signatures_is_what_the_command_prints(capsys):
+    assert main(["describe"]) == 0
+    page = pathlib.Path(__file__).parents[2] / "docs" / "guides" / "signatures.md"
+    assert page.read_text(encoding="utf-8").endswith("\n\n" + capsys.readouterr().out)
