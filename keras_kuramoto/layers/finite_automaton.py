@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_kuramoto._backend.concrete import is_concrete
+from keras_kuramoto._backend.precise import largest
 from keras_kuramoto._checks import check_whole
 from keras_kuramoto.layers.cdam_recall import CDAMRecall
 from keras_kuramoto.layers.layer import StateLayer, exactly
@@ -170,7 +171,7 @@ class FiniteAutomaton(StateLayer):
             Integers `(batch,)`.
         """
         overlaps = self.recall.overlaps(state)[:, : len(self.states)]
-        highest = overlaps >= ops.max(overlaps, axis=-1, keepdims=True)
+        highest = overlaps >= largest(overlaps, axis=1, keepdims=True)
         # The first of the highest ones, by integers: of floats Keras looks at the bits, which not all runtimes can.
         return ops.argmax(ops.cast(highest, "int32"), axis=-1)
 
