@@ -24,10 +24,11 @@ class StoredWeights(tf.Module):
 
     Example:
 
-    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer=lambda *_: [[0.1]])])
+    >>> layer = keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(0.1))
+    >>> model = keras.Sequential([keras.Input((1,)), layer])
     >>> with StoredWeights(model, "float16").used():
-    ...     print(model(tf.constant([[1.0]])).numpy())
-    [[0.09997559]]
+    ...     print(float(model(tf.constant([[1.0]]))[0, 0]))
+    0.0999755859375
     """
 
     def __init__(self, model, dtype="float32"):
