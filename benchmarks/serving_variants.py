@@ -1,9 +1,9 @@
 """`python -m benchmarks.serving_variants [SOURCE …]`: weights in half precision, and XLA, against a plain export.
 
-For each model, a run directory or a preset with weights: the bytes of its weights, how far answers with float16 weights
-are from those with float32 ones, and the time of `serving_default` at several batch sizes as it is exported, with
-float16 weights, and compiled by XLA. Each time is the least of several, the variants taking turns. `cold` is XLA's
-first request of a batch size, which it compiles for.
+For each model of Sudoku, objects or classes, a run directory or a preset with weights: the bytes of its weights, how
+far answers with float16 weights are from those with float32 ones, and the time of `serving_default` at several batch
+sizes as it is exported, with float16 weights, and of `compiled`. Each time is the least of several, the variants taking
+turns. `cold` is the first request of a batch size, which XLA compiles for.
 """
 
 import argparse
@@ -55,11 +55,11 @@ def compare(source, examples, repeats):
             print(
                 f"  {name}: {np.mean(one != other):.2%} of the numbers differ; {one.mean():.4f} and {other.mean():.4f}"
             )
-    compiled = tf.function(plain.answers()["serving_default"], jit_compile=True)
+    compiled = server_for(load_model(source), xla=True).functions["compiled"]
     variants = {
         "as exported": plain.functions["serving_default"],
         "float16": half.functions["serving_default"],
-        "XLA": compiled,
+        "compiled": compiled,
     }
     for batch in _BATCHES:
         fed = {name: tf.constant(value[:batch]) for name, value in inputs.items()}

@@ -141,30 +141,25 @@ PRESETS = {
         test_steps=[32],
         test_boards=500,
     ),
-    # After `sudoku9_mixed`: each board for up to 16 segments of its steps, as recurrent solvers are trained.
-    "sudoku9_mixed_segments": SudokuOptions(
-        data="9x9_mixed",
-        model="sudoku9_mixed",
-        start="sudoku9_mixed",
-        steps=30_000,
-        batch_size=32,
-        learning_rate=5e-4,
-        warmup_steps=200,
-        weight_decay=0.1,
-        average_momentum=0.999,
-        min_steps=8,
-        max_steps=16,
-        segments=16,
-        evaluate_every=2500,
-        checkpoint_every=500,
-        test_steps=[32, 128],
-        test_boards=500,
-    ),
     # The paper's: 100 epochs of 90 batches, always 16 steps, no symmetries.
     "sudoku9_paper": SudokuOptions(
         model="sudoku9_paper", symmetries=False, steps=9000, evaluate_every=900, checkpoint_every=900
     ),
 }
+# After `sudoku9_mixed`: each board for up to 16 segments of its steps, as recurrent solvers are trained.
+PRESETS["sudoku9_mixed_segments"] = dataclasses.replace(
+    PRESETS["sudoku9_mixed"],
+    start="sudoku9_mixed",
+    steps=30_000,
+    learning_rate=5e-4,
+    warmup_steps=200,
+    weight_decay=0.1,
+    average_momentum=0.999,
+    max_steps=16,
+    segments=16,
+    evaluate_every=2500,
+    test_steps=[32, 128],
+)
 for _base in ("sudoku9_small", "sudoku9_paper"):
     PRESETS[f"{_base}_symmetric"] = dataclasses.replace(PRESETS[_base], model=f"{_base}_symmetric")
     for _kind in ("iterative", "transformer"):
