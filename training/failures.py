@@ -54,8 +54,10 @@ def reason(error):
     for known in ("No space left on device", "File too large", "Permission denied", "Read-only file system"):
         if known in text:
             return known
-    # TensorFlow adds the place in the graph.
-    return text.strip().splitlines()[0].split(" [Op:")[0].removeprefix("{{function_node}} ") if text.strip() else "?"
+    # TensorFlow adds the place in the graph and in the program.
+    places = ("Graph execution error", "Detected at node", "<stack traces", " ", "\t")
+    said = [line for line in text.splitlines() if line.strip() and not line.startswith(places)]
+    return said[0].split(" [Op:")[0].removeprefix("{{function_node}} ") if said else "?"
 
 
 def of_operation(error, workers):

@@ -183,6 +183,9 @@ class Trainer:
         if self.step >= options.steps:
             # A finished run that is resumed has nothing left but to write its model, such as for another version.
             self._write_model()
+        if options.best_metric and not self.step:
+            # A name that is wrong shows before an hour of training.
+            self._numbers(self.experiment.evaluate(self.average, self.strategy))
         results = self._evaluation_owed(summaries)
         iterator = distributed_batches(self.experiment, self.strategy, self.step)
         bar = None
@@ -244,12 +247,7 @@ class Trainer:
     def _evaluate(self, summaries, metrics):
         step = self.step
         results = self.experiment.evaluate(self.average, self.strategy)
-        numbers = {name: value for name, value in results.items() if not isinstance(value, dict)}
-        if self.options.best_metric and self.options.best_metric not in numbers:
-            raise failures.RunError(
-                f"`best_metric` must be a number of the evaluation: {', '.join(numbers)}. Received "
-                f"'{self.options.best_metric}'."
-            )
+        numbers = self._numbers(results)
         if self.verbose:
             print("  " + "  ".join(f"{name} {value:.4f}" for name, value in numbers.items()), flush=True)
         if self.chief:
@@ -263,6 +261,16 @@ class Trainer:
             if self.options.best_metric and self.checkpoints.rate(step, numbers[self.options.best_metric]):
                 self._write_model(self.run.best)
         return results
+
+    def _numbers(self, results):
+        """The numbers of an evaluation that can be drawn, by name: `best_metric` must be one of them."""
+        numbers = {name: value for name, value in results.items() if not isinstance(value, dict)}
+        if self.options.best_metric and self.options.best_metric not in numbers:
+            raise failures.RunError(
+                f"`best_metric` must be a number of the evaluation: {', '.join(numbers)}. Received "
+                f"'{self.options.best_metric}'."
+            )
+        return numbers
 
     def _report(self):
         table, figures = self.experiment.report(self.average, self.strategy)

@@ -30,10 +30,17 @@ PATIENCE = 240
 
 @dataclasses.dataclass(frozen=True)
 class LineOptions(AdamOptions):
-    """Those of the tiny experiment: `width` of its hidden layer, and a row of the examples that is not a number."""
+    """Those of the tiny experiment.
+
+    Attributes:
+        width: Units of its hidden layer.
+        spoilt: A row of the examples that is not a number.
+        records: A file of TFRecords, 64 serialised `x`, that is read while the run is on.
+    """
 
     width: int = option(4, least=1)
     spoilt: int = option(-1)
+    records: str = option("")
 
 
 class LineExperiment(Experiment):
@@ -53,6 +60,18 @@ class LineExperiment(Experiment):
 
     def examples(self):
         return {"x": self._x, "y": self._x.sum(1)}
+
+    def batches(self, start):
+        if not self.options.records:
+            return super().batches(start)
+
+        def batch(records):
+            x = tf.map_fn(
+                lambda one: tf.io.parse_tensor(one, "float32"), records, fn_output_signature=tf.TensorSpec((4,))
+            )
+            return {"x": x, "y": tf.reduce_sum(x, 1)}, {}
+
+        return tf.data.TFRecordDataset(self.options.records).repeat().batch(8, drop_remainder=True).map(batch)
 
     def outputs(self, model, examples, shared, training):
         return model(examples["x"], training=training)[:, 0]

@@ -95,6 +95,27 @@ def spoilt(path):
     }
 
 
+def damaged(path):
+    """A file of records, one of which changed on the disk."""
+    run, file = path / "damaged", path / "records"
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for row in np.ones((64, 4), "float32"):
+            writer.write(tf.make_tensor_proto(row).SerializeToString())
+    data = bytearray(file.read_bytes())
+    # In the seventh batch.
+    data[len(data) * 50 // 64] ^= 0xFF
+    file.write_bytes(data)
+    life = Life(run, "--set", f"records={file}", "--set", "checkpoint_every=2")
+    return {"code": life.end(), "text": life.text(), "newest": newest(run), "file": str(file)}
+
+
+def misnamed(path):
+    """A metric by which no checkpoint can be the best."""
+    run = path / "misnamed"
+    life = Life(run, "--set", "best_metric=accuracy")
+    return {"code": life.end(), "text": life.text(), "newest": newest(run)}
+
+
 def full(path):
     """The system refuses to write more than some bytes to a file, as a full disk does."""
     run = path / "full"
@@ -186,7 +207,20 @@ def preempted(path):
     return {"codes": codes, "stopped": [update for (update,) in stopped], "newest": newest(run)}
 
 
-SCENES = (alone, killed, terminated, impatient, spoilt, full, forbidden, profiled, workers, preempted)
+SCENES = (
+    alone,
+    killed,
+    terminated,
+    impatient,
+    spoilt,
+    damaged,
+    misnamed,
+    full,
+    forbidden,
+    profiled,
+    workers,
+    preempted,
+)
 
 if __name__ == "__main__":
     directory = pathlib.Path(sys.argv[1])

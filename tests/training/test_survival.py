@@ -89,6 +89,24 @@ def test_a_loss_that_is_not_a_number(told):
     assert scene["finite"]
 
 
+def test_data_that_is_damaged_while_a_run_reads_it(told):
+    scene = told["damaged"]
+    assert scene["code"] == 4
+    line = last_line(scene["text"])
+    assert line.startswith("error: The training data is damaged: corrupted record at ")
+    assert line.endswith("Delete the data set, so that it is prepared again, and go on with --resume.")
+    assert scene["newest"] in (4, 6)
+
+
+def test_a_name_of_no_metric_is_refused_before_the_first_update(told):
+    scene = told["misnamed"]
+    assert scene["code"] == 1
+    assert last_line(scene["text"]) == (
+        "error: `best_metric` must be a number of the evaluation: error. Received 'accuracy'."
+    )
+    assert scene["newest"] == 0
+
+
 def test_a_full_disk(told):
     scene = told["full"]
     assert scene["code"] == 4

@@ -232,17 +232,23 @@ class EditingExperiment(ClassifierExperiment):
 
     def _figures(self, model):
         energies, grams = {}, {}
-        image = self.test.image[:_DRAWN]
         for digit in self._digits():
-            state = model.initial_state(image, *self._cue_images("test", digit)[:_DRAWN][None][: self.edit.associative])
-            (_, mu), energy = model.memory(state, return_energy=True)
             label = f"cue {digit}" if self.edit.associative else ""
-            energies[label] = np.asarray(energy)
-            for time, oscillators in (("0", state[1]), ("1", mu)):
-                first = np.asarray(oscillators)[0]
-                grams[f"t = {time}{', ' + label if label else ''}"] = first @ first.T
-        times = np.linspace(0, model.memory.t1, energy.shape[1])
+            *both_ends, energies[label] = self._drawn(model, digit)
+            for time, oscillators in zip("01", both_ends):
+                grams[f"t = {time}{', ' + label if label else ''}"] = oscillators[0] @ oscillators[0].T
+        times = np.linspace(0, model.memory.t1, energies[label].shape[1])
         return {"energy.png": energy_figure(times, energies), "gram.png": gram_figure(grams)}
+
+    def trajectories(self, model):
+        return np.concatenate([self._drawn(model, digit)[-1] for digit in self._digits()])
+
+    def _drawn(self, model, digit):
+        """Of the images that are drawn, with a kind of cue: oscillators at both ends, and the energies in between."""
+        cues = self._cue_images("test", digit)[:_DRAWN][None][: self.edit.associative]
+        state = model.initial_state(self.test.image[:_DRAWN], *cues)
+        (_, mu), energy = model.memory(state, return_energy=True)
+        return np.asarray(state[1]), np.asarray(mu), np.asarray(energy)
 
     def _images(self, split):
         images = {"train": self.train, "test": self.test}[split]

@@ -140,13 +140,11 @@ class MultiplexingExperiment(ClassifierExperiment):
         table, energies, grams = {}, {}, {}
         pixels = math.prod(self.test.image.shape[1:])
         for task, row in self._accuracies(model, strategy).items():
-            state = model.initial_state(self.test.image[:_DRAWN], self._alignment(task)[:_DRAWN])
-            (_, mu), energy = model.memory(state, return_energy=True)
-            energies[f"input {task}"] = np.asarray(energy)
-            for time, oscillators in (("0", state[1]), ("1", mu)):
-                first = np.asarray(oscillators)
-                grams[f"t = {time}, input {task}"] = first[0] @ first[0].T
-                row[f"alignment_{time}"] = float((first[:, 0] * first[:, pixels]).sum(-1).mean())
+            *both_ends, energy = self._drawn(model, task)
+            energies[f"input {task}"] = energy
+            for time, oscillators in zip("01", both_ends):
+                grams[f"t = {time}, input {task}"] = oscillators[0] @ oscillators[0].T
+                row[f"alignment_{time}"] = float((oscillators[:, 0] * oscillators[:, pixels]).sum(-1).mean())
             table[f"input_{task}"] = row
         times = np.linspace(0, model.memory.t1, energy.shape[1])
         accuracies = {name: [row["task_A"], row["task_B"]] for name, row in table.items()}
@@ -155,6 +153,15 @@ class MultiplexingExperiment(ClassifierExperiment):
             "energy.png": energy_figure(times, energies),
             "gram.png": gram_figure(grams),
         }
+
+    def trajectories(self, model):
+        return np.concatenate([self._drawn(model, task)[-1] for task in _ALIGNMENTS])
+
+    def _drawn(self, model, task):
+        """Of the images that are drawn, as input of a task: oscillators at both ends, and the energies in between."""
+        state = model.initial_state(self.test.image[:_DRAWN], self._alignment(task)[:_DRAWN])
+        (_, mu), energy = model.memory(state, return_energy=True)
+        return np.asarray(state[1]), np.asarray(mu), np.asarray(energy)
 
     def _alignment(self, task):
         """s(0) for each test image, always the same."""
