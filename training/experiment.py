@@ -34,8 +34,18 @@ class Experiment:
         """The training examples: a dictionary of arrays whose first axes have one length."""
         raise NotImplementedError
 
+    def source(self):
+        """Where the training examples are read by their rows: by default `InMemory(self.examples())`.
+
+        An experiment whose examples do not fit into memory has another one, such as an `ImageStream`: an object with a
+        length and a method `read`, which takes `(count,)` integers in a graph and returns a dictionary of tensors.
+        """
+        return InMemory(self.examples())
+
     def batch(self, examples, seed):
         """What an update takes, from its share of `examples`: `(examples, shared)`.
+
+        What is made of one example must not depend on others: a worker reads only those of its share.
 
         Args:
             examples: Dictionary of tensors: the rows of `examples` that are this batch's.
@@ -51,35 +61,19 @@ class Experiment:
     def batches(self, start):
         """The batches of the updates `start`, `start + 1`, …: an endless `tf.data.Dataset` of what `batch` returns.
 
-        Each epoch shows all of `examples` in a new order. An experiment whose data does not fit into memory has another
-        such data set. A batch must depend on its step alone, so that a resumed run sees what it would have seen; that
-        is also what makes every strategy train on the same examples.
+        Each epoch shows all of `source` in a new order. A batch must depend on its step alone, so that a resumed run
+        sees what it would have seen; that is also what makes every strategy train on the same examples.
 
         Raises:
             ValueError: If there are fewer examples than a batch has.
         """
-        options = self.options
-        # As tensors outside of the pipeline, which would hold them as constants of its graph.
-        examples = {name: tf.convert_to_tensor(values) for name, values in self.examples().items()}
-        count = len(next(iter(examples.values())))
-        if count < options.batch_size:
-            raise ValueError(
-                f"`batch_size` must be at most the {count} training examples. Received {options.batch_size}."
-            )
-
-        def batch(step):
-            rows = shuffled_rows(step, count, options)
-            seed = tf.stack([tf.constant(options.seed, tf.int64), step])
-            return self.batch({name: tf.gather(values, rows) for name, values in examples.items()}, seed)
-
-        numbers = tf.data.Dataset.counter(start=start, dtype=tf.int64)
-        return numbers.map(batch, num_parallel_calls=1).prefetch(2)
+        return self.shares(start, 0, 1)
 
     def shares(self, start, worker, workers):
         """What one of several workers reads: its share of each of `batches`, one after the other.
 
-        By default it makes whole batches and keeps a part, since what is random in `batch` is drawn for all examples at
-        once. An experiment whose examples are slow to read has another such data set, which reads only its rows.
+        It reads only its own rows. The other rows of `batch` are zeros there, since what is random in it is drawn for
+        all examples at once, and are left out afterwards.
 
         Args:
             start: The first update.
@@ -89,24 +83,35 @@ class Experiment:
         Returns:
             An endless `tf.data.Dataset` of what `batch` returns, with examples from `worker * batch_size / workers` on.
         """
-        size = self.options.batch_size // workers
+        options, source = self.options, self.source()
+        if len(source) < options.batch_size:
+            raise ValueError(
+                f"`batch_size` must be at most the {len(source)} training examples. Received {options.batch_size}."
+            )
+        size = options.batch_size // workers
+        before, after = worker * size, options.batch_size - (worker + 1) * size
 
-        def share(examples, shared):
-            return {name: value[worker * size :][:size] for name, value in examples.items()}, shared
+        def whole(value):
+            return tf.pad(value, [(before, after)] + [(0, 0)] * (len(value.shape) - 1))
 
-        batches = self.batches(start)
-        return batches.map(share) if workers > 1 else batches
+        def batch(step):
+            rows = shuffled_rows(step, len(source), options)[before:][:size]
+            seed = tf.stack([tf.constant(options.seed, tf.int64), step])
+            examples, shared = self.batch({name: whole(value) for name, value in source.read(rows).items()}, seed)
+            return {name: value[before:][:size] for name, value in examples.items()}, shared
+
+        numbers = tf.data.Dataset.counter(start=start, dtype=tf.int64)
+        return numbers.map(batch, num_parallel_calls=1).prefetch(2)
 
     def rows(self, update):
-        """Which examples the batch of an update has, by their number in `examples`; `None` if that is not known.
+        """Which examples the batch of an update has, by their rows in `source`; `None` if that is not known.
 
         Args:
             update: Number of updates made before it.
         """
-        if type(self).batches is not Experiment.batches:
+        if type(self).shares is not Experiment.shares:
             return None
-        count = len(next(iter(self.examples().values())))
-        return shuffled_rows(tf.constant(update, tf.int64), count, self.options).numpy().tolist()
+        return shuffled_rows(tf.constant(update, tf.int64), len(self.source()), self.options).numpy().tolist()
 
     # --- training ---------------------------------------------------------------------------------------------------
 
@@ -212,6 +217,38 @@ class Experiment:
         """
         del model, strategy
         return {}, {}
+
+
+class InMemory:
+    """Examples in memory, that are read by their rows.
+
+    Args:
+        examples: Dictionary of arrays whose first axes have one length.
+
+    Example:
+
+    >>> source = InMemory({"x": [10, 20, 30]})
+    >>> len(source), source.read([2, 0])["x"].numpy().tolist()
+    (3, [30, 10])
+    """
+
+    def __init__(self, examples):
+        # As tensors outside of a pipeline, which would hold them as constants of its graph.
+        self._examples = {name: tf.convert_to_tensor(values) for name, values in examples.items()}
+
+    def __len__(self):
+        return len(next(iter(self._examples.values())))
+
+    def read(self, rows):
+        """The examples of some rows.
+
+        Args:
+            rows: `(count,)` integers.
+
+        Returns:
+            Dictionary of tensors.
+        """
+        return {name: tf.gather(values, rows) for name, values in self._examples.items()}
 
 
 def _lines(results, indent=""):

@@ -1,5 +1,7 @@
 """Why a run stops before its last update: one line that says so, and an exit status."""
 
+import re
+
 import tensorflow as tf
 
 
@@ -76,9 +78,11 @@ def of_operation(error, workers):
         )
     if "No space left on device" in text or "File too large" in text:
         return FilesError(f"A file can't be written: {reason(error)}. Make room and go on with --resume.")
-    if isinstance(error, tf.errors.DataLossError):
+    damaged = re.search(r"DamagedDataError: (.+)", str(error))
+    if damaged or isinstance(error, tf.errors.DataLossError):
+        what = damaged[1] if damaged else reason(error)
         return FilesError(
-            f"The training data is damaged: {reason(error)}. Delete the data set, so that it is prepared again, and go "
-            "on with --resume."
+            f"The training data is damaged: {what}. Delete the data set, so that it is prepared again, and go on with "
+            "--resume."
         )
     return None

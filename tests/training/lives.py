@@ -61,9 +61,9 @@ class LineExperiment(Experiment):
     def examples(self):
         return {"x": self._x, "y": self._x.sum(1)}
 
-    def batches(self, start):
+    def shares(self, start, worker, workers):
         if not self.options.records:
-            return super().batches(start)
+            return super().shares(start, worker, workers)
 
         def batch(records):
             x = tf.map_fn(

@@ -1,11 +1,16 @@
 """Images that publishers provide in folders, and such that do not fit into memory."""
 
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from training import failures
 from training.datasets.images import ImageStream, load_images
+from training.images.objects import PRESETS, ObjectsExperiment
 
 
 def write_tiny_imagenet(folder, train=2, validation=3):
@@ -91,3 +96,42 @@ def test_images_of_various_sizes_are_read_by_their_rows(tmp_path):
         ImageStream("sizes", "test", 6, tmp_path)
     with pytest.raises(ValueError, match="Unknown image data set 'sizes9'"):
         ImageStream("sizes9", "train", 6, tmp_path)
+
+
+def stream_experiment(data_dir):
+    options = dataclasses.replace(
+        PRESETS["objects_tetrominoes_small"],
+        data="images/sizes",
+        test_data="tetrominoes/32x32_train8_test4",
+        batch_size=4,
+    )
+    return ObjectsExperiment(options, data_dir)
+
+
+def test_views_are_made_of_images_that_are_read_while_training(tmp_path, monkeypatch):
+    experiment, read = stream_experiment(tmp_path), []
+    monkeypatch.setattr(
+        ImageStream, "_read", lambda self, rows, of=ImageStream._read: read.append(len(rows)) or of(self, rows)
+    )
+    whole, _ = next(iter(experiment.batches(3).take(1)))
+    assert whole["first"].shape == (4, 32, 32, 3)
+    assert len(experiment.rows(3)) == 4
+    assert set(read) == {4}
+    read.clear()
+    shares = [next(iter(experiment.shares(3, worker, 2).take(1)))[0] for worker in range(2)]
+    assert set(read) == {2}
+    for name, value in whole.items():
+        np.testing.assert_array_equal(np.concatenate([share[name] for share in shares]), value)
+
+
+def test_records_that_change_while_training_are_named(tmp_path):
+    batches = iter(stream_experiment(tmp_path).batches(0))
+    next(batches)
+    (records,) = (tmp_path / "sizes").rglob("*.array_record*")
+    records.write_bytes(b"")
+    with pytest.raises(tf.errors.OpError) as error:  # noqa: PT012
+        for _ in range(20):
+            next(batches)
+    stop = failures.of_operation(error.value, workers=1)
+    assert stop.exit_code == 4
+    assert re.match(rf"The training data is damaged: .*'{records.parent}'\. Delete the data set", str(stop))

@@ -8,6 +8,10 @@ import numpy as np
 _described = contextvars.ContextVar("rows of data sets that are only described", default=None)
 
 
+class DamagedDataError(Exception):
+    """Data that is read during a training can't be read any more. Its message is a part of a sentence."""
+
+
 @contextlib.contextmanager
 def described(rows):
     """Inside, data sets are only described: none is downloaded, prepared or read.
@@ -29,6 +33,11 @@ def described(rows):
         yield
     finally:
         _described.reset(token)
+
+
+def described_rows():
+    """Number of rows that each split seems to have, inside of `described`, and `None` outside."""
+    return _described.get()
 
 
 def prepare(builder):

@@ -79,6 +79,9 @@ class ContrastiveExperiment(PresetExperiment):
         options: A `ContrastiveOptions`.
         data_dir: Where TensorFlow Datasets keeps its data, its own default if `None`.
 
+    Attributes:
+        size: Height and width of the model's images.
+
     Raises:
         ValueError: If the preset or an argument of the model is unknown, or its images are not square.
     """
@@ -93,6 +96,7 @@ class ContrastiveExperiment(PresetExperiment):
         height, width = model.image_size
         if height != width:
             raise ValueError(f"Views are square. The model is for images of {height} x {width}.")
+        self.size = height
         self._views = SimCLRViews(height, options.strength, (options.crop, 1.0), options.flip)
 
     def batch(self, examples, seed):

@@ -6,6 +6,7 @@ import itertools
 
 from keras_kuramoto.metrics import foreground_ari, mean_best_overlap, mean_over_images
 from keras_kuramoto.models import ObjectsModel
+from training.datasets.images import ImageStream
 from training.datasets.objects import load
 from training.images.clustering import AgglomerativeClustering, KMeansClustering, UpTiling, feature_maps, find_objects
 from training.images.contrast import ContrastiveExperiment, ContrastiveOptions
@@ -22,7 +23,8 @@ _DRAWN = 8
 class ObjectsOptions(ContrastiveOptions):
     """Options of object discovery, besides those of learning without labels.
 
-    The data sets are named as `training.datasets.objects.load` does.
+    The data sets are named as `training.datasets.objects.load` does. To train on there is `images/` and the name of an
+    `ImageStream`, too, which is read from the disk during the training; `test_data` then names scenes.
 
     Attributes:
         test_data: Data set to evaluate on; empty for that of the training.
@@ -45,11 +47,12 @@ class ObjectsOptions(ContrastiveOptions):
     test_batch: int = option(160, least=1, evaluation=True)
 
 
-def _paper(data, examples, epochs, **options):
-    """Tables 9 and 10: no schedule, and as many updates as the epochs have."""
-    updates = examples // 256 * epochs
+def _paper(data, examples, epochs, batch_size=256, **options):
+    """Tables 9 to 11: no schedule, and as many updates as the epochs have."""
+    updates = examples // batch_size * epochs
     return ObjectsOptions(
         data=data,
+        batch_size=batch_size,
         steps=updates - updates % 10,
         final_learning_rate=1.0,
         warmup_steps=0,
@@ -75,6 +78,10 @@ _SETTINGS = {
     "objects_shapes": _paper("shapes", 40_000, 100, clusters=5, components=128),
     "objects_clevrtex": _paper("clevrtex/full", 40_000, 500, **_CLEVRTEX),
     "objects_clevrtex_large": _paper("clevrtex/full", 40_000, 1000, **_CLEVRTEX),
+    # For COCO: --set test_data=coco --set clusters=7.
+    "objects_imagenet": _paper(
+        "images/imagenet2012", 1_281_167, 400, 512, learning_rate=5e-4, flip=True, test_data="voc", up_tiling=4
+    ),
     "objects_tetrominoes_small": _small(steps=6000),
     "objects_shapes_small": _small(steps=6000, data="shapes", clusters=5),
 }
@@ -116,6 +123,10 @@ class ObjectsExperiment(ContrastiveExperiment):
 
     def examples(self):
         return {"image": self.train_scenes()["image"]}
+
+    def source(self):
+        kind, _, name = self.options.data.partition("/")
+        return ImageStream(name, "train", self.size, self.data_dir) if kind == "images" else super().source()
 
     def check_model(self, model):
         if not isinstance(model, ObjectsModel):

@@ -4,13 +4,14 @@ import numpy as np
 
 from training.datasets.images.loading import unknown_data_set
 from training.datasets.pictures import middle
+from training.datasets.records import DamagedDataError, described_rows, prepare
 
 
 class ImageStream:
     """A split of a data set of labelled images of any sizes, of which any rows are read from the disk.
 
     Each image is cut to its middle square and resized. Because a batch is read by its rows, it depends on its step
-    alone, and a resumed run sees what it would have seen; see `Experiment.batches`. The data set is prepared first if
+    alone, and a resumed run sees what it would have seen; see `Experiment.source`. The data set is prepared first if
     need be, in TensorFlow Datasets' format `array_record`, which has random access.
 
     Args:
@@ -44,16 +45,20 @@ class ImageStream:
         if not {"image", "label"} <= set(features):
             raise ValueError(f"The data set '{name}' does not have images with labels, but {features}.")
         try:
-            builder.download_and_prepare()
+            prepare(builder)
         except Exception as error:
             raise ValueError(f"The data set '{name}' can't be prepared ({type(error).__name__}: {error}).") from error
+        self.size, self.classes = size, features["label"].num_classes
+        self._directory, self._source, self._count = builder.data_dir, None, described_rows()
+        if self._count is not None:
+            return
         if split not in builder.info.splits:
             raise ValueError(f"The data set '{name}' has no split '{split}'. It has {', '.join(builder.info.splits)}.")
-        self.size, self.classes = size, features["label"].num_classes
         self._source = builder.as_data_source(split)
+        self._count = len(self._source)
 
     def __len__(self):
-        return len(self._source)
+        return self._count
 
     def read(self, rows):
         """Reads images, in a graph too.
@@ -63,6 +68,10 @@ class ImageStream:
 
         Returns:
             Dictionary of tensors: `image`, `(count, size, size, 3)` uint8, and `label`, `(count,)` int32.
+
+        Raises:
+            tf.errors.OpError: When the images are read, with a `DamagedDataError` in its message, if the records are
+                damaged or gone.
         """
         import tensorflow as tf
 
@@ -76,6 +85,10 @@ class ImageStream:
     def _read(self, rows):
         from PIL import Image
 
-        examples = self._source.__getitems__(rows.tolist())
+        try:
+            examples = self._source.__getitems__(rows.tolist())
+        except Exception as error:
+            # Whatever the reader raises of other bytes, of too few, and of files that are gone.
+            raise DamagedDataError(f"{str(error).splitlines()[0]} in '{self._directory}'") from error
         images = [middle(Image.fromarray(example["image"].squeeze()).convert("RGB"), self.size) for example in examples]
         return np.stack(images), np.array([example["label"] for example in examples], np.int32)
