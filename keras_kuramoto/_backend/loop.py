@@ -50,7 +50,8 @@ def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat
             (`keras.remat`): less memory for about a third more time.
         constants: Tensors that each step is given. A step may use other tensors too, but with `remat` on TensorFlow
             gradients reach only the state, these and `weights`.
-        weights: Keras variables that the step uses. Needed with `remat` on TensorFlow alone.
+        weights: Keras variables that the step uses. On TensorFlow they are read before the loop, and a gradient keeps
+            no copy of them for each step. Needed with `remat` there, and of no effect elsewhere.
 
     Returns:
         `(state, outputs)`: the last state, and the outputs stacked on a new first axis (`None` without `output_like`).
@@ -73,6 +74,8 @@ def bounded_loop(step, state, num_steps, output_like=None, max_steps=None, remat
     def step_with_constants(state, index):
         return step(state, index, *constants)
 
+    if weights and keras.backend.backend() == "tensorflow":
+        step_with_constants = _with_values(step_with_constants, list(weights))
     loops = {"tensorflow": _tensorflow_loop, "jax": _jax_loop, "torch": _torch_loop}
     return loops[keras.backend.backend()](step_with_constants, state, num_steps, output_like, max_steps)
 
@@ -103,6 +106,23 @@ def _rematerialised(step, has_output, weights):
         return new, results[-1] if has_output else None
 
     return rematerialised
+
+
+def _with_values(step, weights):
+    """A step that takes weights as they are now.
+
+    What is read within a loop is a tensor of each step to TensorFlow, which keeps all of them for the gradient.
+    """
+    import tensorflow as tf
+
+    # Not Keras' `convert_to_tensor`, which leaves a variable of TensorFlow's as it is.
+    mapping = [(weight, tf.convert_to_tensor(weight.value)) for weight in weights]
+
+    def with_values(state, index):
+        with keras.StatelessScope(state_mapping=mapping):
+            return step(state, index)
+
+    return with_values
 
 
 def _tensorflow_loop(step, state, num_steps, output_like, max_steps):
