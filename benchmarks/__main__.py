@@ -1,11 +1,12 @@
 """`python -m benchmarks`: the AKOrN Sudoku model against what its matrix products alone would take.
 
-Prints, for a training step and a forward pass, the time, the time that the matrix products would take at the rate which
-large matrix products reach on this machine in the same run, and their ratio; and the compile time for several numbers
-of steps.
+Prints, for a training step and a forward pass, the time; the time that the matrix products would take at the rate which
+large matrix products reach on this machine in the same run, and its share; the time that products of the steps' own
+sizes take by themselves, compiled by XLA, and its share; and the compile time for several numbers of steps.
 """
 
 import argparse
+import functools
 import json
 import statistics
 import time
@@ -39,6 +40,33 @@ def gemm_rate(size=1536):
     """Floating-point operations per second of a large float32 matrix product in TensorFlow."""
     a = tf.random.normal((size, size))
     return 2 * size**3 / best_of(lambda: tf.matmul(a, a).numpy(), 2.0)
+
+
+def own_products(channels, batch, length, steps, heads=8):
+    """Seconds of the steps' products by themselves, in their own sizes: of a forward pass, and with their gradients."""
+    sizes = [
+        ((batch * length, channels), (channels, 3 * channels)),
+        ((batch * heads, length, channels // heads), (batch * heads, channels // heads, length)),
+        ((batch * heads, length, length), (batch * heads, length, channels // heads)),
+        ((batch * length, channels), (channels, channels)),
+    ]
+    product = tf.function(tf.matmul, jit_compile=True)
+
+    @tf.function(jit_compile=True)
+    def gradients(a, b, upstream):
+        return tf.matmul(upstream, b, transpose_b=True), tf.matmul(a, upstream, transpose_a=True)
+
+    forward = backward = 0.0
+    for shapes in sizes:
+        a, b = map(tf.random.normal, shapes)
+        forward += best_of(functools.partial(_wait_for, product, a, b), 0.5)
+        backward += best_of(functools.partial(_wait_for, gradients, a, b, product(a, b)), 0.5)
+    return steps * forward, steps * (forward + backward)
+
+
+def _wait_for(function, *arguments):
+    for result in tf.nest.flatten(function(*arguments)):
+        result.numpy()
 
 
 def make_functions(model, steps):
@@ -84,13 +112,17 @@ def main():
     }
     ratios = {name: [] for name in rows}
     times = {name: [] for name in rows}
+    own, own_ratios = {name: [] for name in rows}, {name: [] for name in rows}
     rates = []
     for _ in range(options.rounds):
         # The machine's speed drifts: each ratio is of what was measured side by side.
         rates.append(gemm_rate())
-        for name, (function, operations) in rows.items():
+        alone = own_products(options.channels, options.batch_size, 81, options.steps)
+        for (name, (function, operations)), seconds in zip(rows.items(), alone):
             times[name].append(best_of(function))
             ratios[name].append(operations / rates[-1] / times[name][-1])
+            own[name].append(seconds)
+            own_ratios[name].append(seconds / times[name][-1])
     compile_times = {}
     for steps in (4, 16, 64):
         for name, function, arguments in (
@@ -104,6 +136,8 @@ def main():
         "gemm_gflops": statistics.median(rates) / 1e9,
         **{f"{name}_ms": 1e3 * statistics.median(times[name]) for name in rows},
         **{f"{name}_share": statistics.median(ratios[name]) for name in rows},
+        **{f"{name}_own_products_ms": 1e3 * statistics.median(own[name]) for name in rows},
+        **{f"{name}_own_products_share": statistics.median(own_ratios[name]) for name in rows},
         "compile_seconds": compile_times,
     }
     if options.json:
@@ -113,8 +147,10 @@ def main():
     print(f"large matrix products: {result['gemm_gflops']:.0f} GFLOP/s")
     for name, (_, operations) in rows.items():
         print(
-            f"{name:9s} {result[f'{name}_ms']:7.0f} ms   its matrix products alone "
-            f"{operations / statistics.median(rates) * 1e3:7.0f} ms   share {100 * result[f'{name}_share']:.0f} %"
+            f"{name:9s} {result[f'{name}_ms']:7.0f} ms   its matrix products at that rate "
+            f"{operations / statistics.median(rates) * 1e3:7.0f} ms   share {100 * result[f'{name}_share']:.0f} %   "
+            f"in their own sizes {result[f'{name}_own_products_ms']:.0f} ms   share "
+            f"{100 * result[f'{name}_own_products_share']:.0f} %"
         )
     for name, seconds in compile_times.items():
         print(f"compiling {name}: {seconds:.1f} s")
