@@ -243,6 +243,29 @@ def test_compiled_program_does_not_grow_with_the_number_of_steps(what):
     assert size(4) == size(64) > 10
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow's loops keep lists of tensors")
+def test_no_gradient_keeps_a_copy_of_the_weights_for_each_step():
+    import tensorflow as tf
+
+    layer = KuramotoLayer(AttentionConnectivity(2), 4, NaturalFrequency(4), train_step_size=True)
+    x = tf.random.normal((3, 5, 8))
+    layer.build(x.shape, x.shape)
+
+    @tf.function
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(x, x)[..., 0])
+        return tape.gradient(loss, [weight.value for weight in layer.trainable_weights])
+
+    kept = []
+    for function in gradients.get_concrete_function(x).graph.as_graph_def().library.function:
+        made_by = {node.name: node.op for node in function.node_def}
+        # `name:output:index` is what a node of the function gives; a name alone is an argument.
+        kept += [made_by.get(n.input[1].split(":")[0]) for n in function.node_def if n.op == "TensorListPushBack"]
+    assert "Softmax" in kept
+    assert "ReadVariableOp" not in kept
+
+
 def test_repeat_applies_its_layer_as_often_as_asked():
     rng = np.random.default_rng(6)
     inner = DenseConnectivity()
