@@ -26,11 +26,11 @@ PRESETS = (
     *("sudoku4_quick", "sudoku9_small", "sudoku9_paper", "sudoku9_paper_symmetric"),
     *("sudoku9_paper_iterative", "sudoku9_paper_transformer"),
     *("objects_tetrominoes_small", "objects_tetrominoes", "objects_clevrtex"),
-    *("cifar10_akorn_pretraining", "cifar10_akorn_small", "cifar10_akorn", "cifar10_akorn_attention"),
-    *("cifar10_resnet18",),
     *("hopfield_digits", "hopfield_mnist", "multiplexing_digits"),
     *("swap_digits", "associative_swap_digits"),
     *("synapses",),
+    *("cifar10_akorn_pretraining", "cifar10_akorn_small", "cifar10_akorn", "cifar10_akorn_attention"),
+    *("cifar10_resnet18",),
 )
 SLICES = ("2x2", "4x4", "8x8", "16x16")
 SCALED = "sudoku9_paper"
@@ -46,7 +46,7 @@ def experiments(hopfield):
         # The batches of all others can be divided among four.
         settings += ["batch_size=48"] if preset == "multiplexing_digits" else []
         rows[preset] = {backend: _compiled(preset, topology, settings, backend) for backend in BACKENDS}
-    print("| preset | on | operations | bytes moved | memory | collectives | bound |")
+    print("| preset | on | operations | bytes moved | memory | exchanged | bound |")
     print("| --- | --- | ---: | ---: | ---: | ---: | --- |")
     for preset, row in rows.items():
         for backend, one in row.items():
@@ -58,8 +58,8 @@ def experiments(hopfield):
             exchanged = sum(kind["bytes"] for kind in one["collectives"].values())
             step = one["step"]
             print(
-                f"| {name} | {most}{step['operations'] / 1e9:.3g} G | {most}{step['bytes_moved'] / 1e9:.3g} GB | "
-                f"{one['memory']['whole'] / 2**30:.2f} GiB | {exchanged / 1e6:.3g} MB | {one['bound']['bound']}, "
+                f"| {name} | {most}{_short(step['operations'])} | {most}{_short(step['bytes_moved'])}B | "
+                f"{_short(one['memory']['whole'], 1024)}iB | {_short(exchanged)}B | {one['bound']['bound']}, "
                 f"{most}{1e3 * max(one['bound']['seconds'].values()):.3g} ms |"
             )
 
@@ -102,6 +102,14 @@ def efficiencies(programs, constant_share):
     return [rate / rates[0] for rate in rates]
 
 
+def _short(number, base=1000):
+    """A number with three digits and a prefix."""
+    power = 0
+    while number >= base and power < 4:
+        number, power = number / base, power + 1
+    return f"{number:.3g} {['', 'K' if base == 1024 else 'k', 'M', 'G', 'T'][power]}"
+
+
 def _compiled(preset, topology, settings, backend):
     """A compiled step with its bound, or `{"refused": reason}`."""
     # Where a run is, is nobody else's concern.
@@ -130,8 +138,9 @@ def _draw(rows):
             chips, [100 * share for share in efficiencies(rows[kind], kind == "share")], "o-", base=2, label=label
         )
         right.loglog(chips, [one["memory"]["whole"] / 2**30 for one in rows[kind]], "o-", base=2, label=label)
-    left.set(xlabel="chips (v5e)", ylabel="efficiency, %", ylim=(0, 105))
+    left.set(xlabel="chips (v5e)", ylabel="efficiency, %", ylim=(0, None))
     right.set(xlabel="chips (v5e)", ylabel="memory of a chip, GiB")
+    right.yaxis.set_major_formatter("{x:g}")
     for axis in (left, right):
         axis.set_xticks(chips, chips)
         axis.legend(frameon=False, fontsize=8)
