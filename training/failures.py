@@ -59,7 +59,8 @@ def reason(error):
     # TensorFlow adds the place in the graph and in the program.
     places = ("Graph execution error", "Detected at node", "<stack traces", " ", "\t")
     said = [line for line in text.splitlines() if line.strip() and not line.startswith(places)]
-    return said[0].split(" [Op:")[0].removeprefix("{{function_node}} ") if said else "?"
+    line = said[0].split(" [Op:")[0].removeprefix("{{function_node}} ") if said else "?"
+    return re.sub(r"^(Error in user-defined function passed to \S+ transformation with iterator: \S+: )+", "", line)
 
 
 def of_operation(error, workers):

@@ -35,12 +35,27 @@ class LineOptions(AdamOptions):
     Attributes:
         width: Units of its hidden layer.
         spoilt: A row of the examples that is not a number.
-        records: A file of TFRecords, 64 serialised `x`, that is read while the run is on.
+        records: A file of TFRecords, 64 serialised `x`, that is read again for each batch.
     """
 
     width: int = option(4, least=1)
     spoilt: int = option(-1)
     records: str = option("")
+
+
+class Records:
+    """Rows of a file of TFRecords."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def __len__(self):
+        return 64
+
+    def read(self, rows):
+        records = tf.data.TFRecordDataset(self._file).map(lambda one: tf.io.parse_tensor(one, "float32"))
+        x = tf.gather(tf.ensure_shape(records.batch(len(self)).get_single_element(), (len(self), 4)), rows)
+        return {"x": x, "y": tf.reduce_sum(x, 1)}
 
 
 class LineExperiment(Experiment):
@@ -61,17 +76,8 @@ class LineExperiment(Experiment):
     def examples(self):
         return {"x": self._x, "y": self._x.sum(1)}
 
-    def shares(self, start, worker, workers):
-        if not self.options.records:
-            return super().shares(start, worker, workers)
-
-        def batch(records):
-            x = tf.map_fn(
-                lambda one: tf.io.parse_tensor(one, "float32"), records, fn_output_signature=tf.TensorSpec((4,))
-            )
-            return {"x": x, "y": tf.reduce_sum(x, 1)}, {}
-
-        return tf.data.TFRecordDataset(self.options.records).repeat().batch(8, drop_remainder=True).map(batch)
+    def source(self):
+        return Records(self.options.records) if self.options.records else super().source()
 
     def outputs(self, model, examples, shared, training):
         return model(examples["x"], training=training)[:, 0]

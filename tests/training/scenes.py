@@ -96,17 +96,18 @@ def spoilt(path):
 
 
 def damaged(path):
-    """A file of records, one of which changed on the disk."""
+    """A file of records, one of which changes on the disk while the run reads them."""
     run, file = path / "damaged", path / "records"
     with tf.io.TFRecordWriter(str(file)) as writer:
         for row in np.ones((64, 4), "float32"):
             writer.write(tf.make_tensor_proto(row).SerializeToString())
+    endless = [f"{name}={10**8}" for name in ("steps", "evaluate_every")]
+    life = Life(run, "--set", f"records={file}", *[word for setting in endless for word in ("--set", setting)])
+    reaches(life, run, 20)
     data = bytearray(file.read_bytes())
-    # In the seventh batch.
-    data[len(data) * 50 // 64] ^= 0xFF
+    data[len(data) // 2] ^= 0xFF
     file.write_bytes(data)
-    life = Life(run, "--set", f"records={file}", "--set", "checkpoint_every=2")
-    return {"code": life.end(), "text": life.text(), "newest": newest(run), "file": str(file)}
+    return {"code": life.end(), "text": life.text(), "newest": newest(run)}
 
 
 def misnamed(path):

@@ -95,7 +95,7 @@ def test_data_that_is_damaged_while_a_run_reads_it(told):
     line = last_line(scene["text"])
     assert line.startswith("error: The training data is damaged: corrupted record at ")
     assert line.endswith("Delete the data set, so that it is prepared again, and go on with --resume.")
-    assert scene["newest"] in (4, 6)
+    assert scene["newest"] >= 20
 
 
 def test_a_name_of_no_metric_is_refused_before_the_first_update(told):
