@@ -80,7 +80,7 @@ _SETTINGS = {
     "objects_clevrtex_large": _paper("clevrtex/full", 40_000, 1000, **_CLEVRTEX),
     # For COCO: --set test_data=coco --set clusters=7.
     "objects_imagenet": _paper(
-        "images/imagenet2012", 1_281_167, 400, 512, learning_rate=5e-4, flip=True, test_data="voc", up_tiling=4
+        "images/imagenet2012", 1_281_167, 400, 512, **{**_CLEVRTEX, "clusters": 4}, flip=True, test_data="voc"
     ),
     "objects_tetrominoes_small": _small(steps=6000),
     "objects_shapes_small": _small(steps=6000, data="shapes", clusters=5),

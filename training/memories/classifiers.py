@@ -15,6 +15,8 @@ from training.optimizers import decaying_lion
 from training.options import LionOptions, option, unknown
 
 SOLVERS = {"adaptive": AdaptiveSolver, "fixed_step": FixedStepSolver}
+# Images that figures show.
+_DRAWN = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +131,20 @@ class ClassifierExperiment(Experiment):
 
             self._runners[id(model), size] = BatchRunner(strategy, answer, size)
         return self._runners[id(model), size](list(inputs))["label"]
+
+    def drawn(self, model, *more):
+        """Of the images that figures show: the states at both ends, and the energies in between.
+
+        Args:
+            model: The model.
+            *more: What it takes besides the test images, such as a cue for each.
+
+        Returns:
+            `(first, last, energies)`: what `model.memory` takes and gives, and an array `(examples, times)`.
+        """
+        first = model.initial_state(*[values[:_DRAWN] for values in (self.test.image, *more)])
+        last, energies = model.memory(first, return_energy=True)
+        return first, last, np.asarray(energies)
 
 
 def share(right):

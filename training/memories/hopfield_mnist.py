@@ -12,9 +12,6 @@ from training.memories.edits import EDITS
 from training.memories.plots import accuracy_figure, energy_figure
 from training.options import option
 
-# Examples whose energy is drawn.
-_DRAWN = 20
-
 
 @dataclasses.dataclass(frozen=True)
 class HopfieldOptions(ClassifierOptions):
@@ -93,8 +90,7 @@ class HopfieldExperiment(ClassifierExperiment):
         }
 
     def trajectories(self, model):
-        _, energies = model.memory(model.initial_state(self.test.image[:_DRAWN]), return_energy=True)
-        return np.asarray(energies)
+        return self.drawn(model)[-1]
 
     def _labels(self, images):
         return images.label[: self.options.test_images]

@@ -20,9 +20,6 @@ from training.memories.plots import accuracy_figure, energy_figure, gram_figure
 from training.options import option
 from training.source import load_model
 
-# Examples whose energy is drawn.
-_DRAWN = 20
-
 
 @dataclasses.dataclass(frozen=True)
 class EditingOptions(ClassifierOptions):
@@ -234,21 +231,19 @@ class EditingExperiment(ClassifierExperiment):
         energies, grams = {}, {}
         for digit in self._digits():
             label = f"cue {digit}" if self.edit.associative else ""
-            *both_ends, energies[label] = self._drawn(model, digit)
-            for time, oscillators in zip("01", both_ends):
-                grams[f"t = {time}{', ' + label if label else ''}"] = oscillators[0] @ oscillators[0].T
+            *both_ends, energies[label] = self.drawn(model, *self._cues_for(digit))
+            for time, (_, mu) in zip("01", both_ends):
+                first = np.asarray(mu)[0]
+                grams[f"t = {time}{', ' + label if label else ''}"] = first @ first.T
         times = np.linspace(0, model.memory.t1, energies[label].shape[1])
         return {"energy.png": energy_figure(times, energies), "gram.png": gram_figure(grams)}
 
     def trajectories(self, model):
-        return np.concatenate([self._drawn(model, digit)[-1] for digit in self._digits()])
+        return np.concatenate([self.drawn(model, *self._cues_for(digit))[-1] for digit in self._digits()])
 
-    def _drawn(self, model, digit):
-        """Of the images that are drawn, with a kind of cue: oscillators at both ends, and the energies in between."""
-        cues = self._cue_images("test", digit)[:_DRAWN][None][: self.edit.associative]
-        state = model.initial_state(self.test.image[:_DRAWN], *cues)
-        (_, mu), energy = model.memory(state, return_energy=True)
-        return np.asarray(state[1]), np.asarray(mu), np.asarray(energy)
+    def _cues_for(self, digit):
+        """What the model takes besides the test images: cues, or nothing."""
+        return [self._cue_images("test", digit)] if self.edit.associative else []
 
     def _images(self, split):
         images = {"train": self.train, "test": self.test}[split]

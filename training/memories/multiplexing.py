@@ -27,8 +27,6 @@ from training.memories.classifiers import ClassifierExperiment, ClassifierOption
 from training.memories.plots import accuracy_figure, energy_figure, gram_figure
 from training.options import option
 
-# Examples whose energy is drawn.
-_DRAWN = 20
 # The inputs A and B: from where to where s(0) is drawn.
 _ALIGNMENTS = {"A": (0.7, 0.95), "B": (0.05, 0.3)}
 
@@ -140,11 +138,12 @@ class MultiplexingExperiment(ClassifierExperiment):
         table, energies, grams = {}, {}, {}
         pixels = math.prod(self.test.image.shape[1:])
         for task, row in self._accuracies(model, strategy).items():
-            *both_ends, energy = self._drawn(model, task)
+            *both_ends, energy = self.drawn(model, self._alignment(task))
             energies[f"input {task}"] = energy
-            for time, oscillators in zip("01", both_ends):
-                grams[f"t = {time}, input {task}"] = oscillators[0] @ oscillators[0].T
-                row[f"alignment_{time}"] = float((oscillators[:, 0] * oscillators[:, pixels]).sum(-1).mean())
+            for time, (_, mu) in zip("01", both_ends):
+                first = np.asarray(mu)
+                grams[f"t = {time}, input {task}"] = first[0] @ first[0].T
+                row[f"alignment_{time}"] = float((first[:, 0] * first[:, pixels]).sum(-1).mean())
             table[f"input_{task}"] = row
         times = np.linspace(0, model.memory.t1, energy.shape[1])
         accuracies = {name: [row["task_A"], row["task_B"]] for name, row in table.items()}
@@ -155,13 +154,7 @@ class MultiplexingExperiment(ClassifierExperiment):
         }
 
     def trajectories(self, model):
-        return np.concatenate([self._drawn(model, task)[-1] for task in _ALIGNMENTS])
-
-    def _drawn(self, model, task):
-        """Of the images that are drawn, as input of a task: oscillators at both ends, and the energies in between."""
-        state = model.initial_state(self.test.image[:_DRAWN], self._alignment(task)[:_DRAWN])
-        (_, mu), energy = model.memory(state, return_energy=True)
-        return np.asarray(state[1]), np.asarray(mu), np.asarray(energy)
+        return np.concatenate([self.drawn(model, self._alignment(task))[-1] for task in _ALIGNMENTS])
 
     def _alignment(self, task):
         """s(0) for each test image, always the same."""
