@@ -138,6 +138,14 @@ def draw(results, groups):
     return figure
 
 
+def model_of(options, parser):
+    """The model that `--model` names; else the command ends with one line and exit code 2."""
+    try:
+        return load_model(options.model)
+    except ValueError as error:
+        parser.error(str(error))
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sudoku_accuracy", description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="sudoku9_mixed", help="run directory, .keras file or preset with weights")
@@ -147,7 +155,7 @@ def main():
     options = parser.parse_args()
     if options.boards < 3:
         parser.error(f"--boards must be at least 3. Received {options.boards}.")
-    model = load_model(options.model)
+    model = model_of(options, parser)
     puzzle, by = groups(boards_of_all_kinds(options.boards))
     results, solvers, known = [], {}, {}
     for setting in SETTINGS:

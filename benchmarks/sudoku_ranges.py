@@ -9,12 +9,11 @@ import argparse
 
 import numpy as np
 
-from benchmarks.sudoku_accuracy import BOARDS, FILLING, ONCE, compiled, solve
+from benchmarks.sudoku_accuracy import BOARDS, FILLING, ONCE, compiled, model_of, solve
 from training.datasets.sudoku import read_boards
 from training.datasets.sudoku.generator import generate_puzzles
 from training.datasets.sudoku.kinds import Digging
 from training.datasets.sudoku.solver import solve as solution_of
-from training.source import load_model
 
 #: How boards are solved: an attempt, its steps, and starts.
 SETTINGS = ((ONCE, 128, 1), (FILLING, 16, 1), (FILLING, 32, 1), (FILLING, 16, 32), (FILLING, 32, 32))
@@ -39,7 +38,7 @@ def main():
     options = parser.parse_args()
     if options.boards < 1:
         parser.error(f"--boards must be at least 1. Received {options.boards}.")
-    model = load_model(options.model)
+    model = model_of(options, parser)
     seventeen = read_boards(BOARDS / "seventeen_givens.txt")
     ranges = {"17 givens and 0–17 more": with_more_givens(seventeen, options.boards, np.random.default_rng(1))}
     for seed, span in enumerate(((24, 30), (31, 42)), 7):
