@@ -23,6 +23,7 @@
 | all to all | `DenseConnectivity`, `SymmetricDenseConnectivity` |
 | convolution, trained or fixed | `ConvConnectivity`, `SymmetricConvConnectivity`, `FixedKernelConnectivity`, `gaussian_kernel`, `random_kernel` |
 | self-attention | `AttentionConnectivity`, `SymmetricAttentionConnectivity` |
+| any of these, and a network at each position after it | `FeedForwardConnectivity` |
 | position encodings of attention; a vector added to each position once | `PositionEncoding`, `GTA`, `RotaryEncoding`, `AbsoluteEncoding`, `BoardEncoding`, `PositionEmbedding` |
 | layers of units: between them, within them | `HierarchicalConnectivity`, `HierarchicalConvConnectivity`, `LateralConnectivity` |
 
@@ -93,6 +94,7 @@ from keras_kuramoto.layers.couplings import (
 )
 from keras_kuramoto.layers.cued_oscillators import CuedOscillators
 from keras_kuramoto.layers.dense_connectivity import DenseConnectivity, SymmetricDenseConnectivity
+from keras_kuramoto.layers.feed_forward_connectivity import FeedForwardConnectivity
 from keras_kuramoto.layers.finite_automaton import FiniteAutomaton
 from keras_kuramoto.layers.grouped_oscillators import GroupedOscillators
 from keras_kuramoto.layers.hierarchical_connectivity import HierarchicalConnectivity, HierarchicalConvConnectivity
@@ -134,6 +136,7 @@ __all__ = [
     "Coupling",
     "CuedOscillators",
     "DenseConnectivity",
+    "FeedForwardConnectivity",
     "FiniteAutomaton",
     "FixedKernelConnectivity",
     "GatingCoupling",

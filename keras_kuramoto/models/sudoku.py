@@ -9,6 +9,7 @@ from keras_kuramoto.layers import (
     AbsoluteEncoding,
     AttentionConnectivity,
     BoardEncoding,
+    FeedForwardConnectivity,
     InitialOscillators,
     KuramotoBlock,
     KuramotoLayer,
@@ -291,6 +292,10 @@ add_presets(
         "sudoku9_small": lambda: _akorn(connectivity=AttentionConnectivity(4, BoardEncoding()), **_SMALL),
         # The same, trained on hard boards too.
         "sudoku9_mixed": lambda: _akorn(connectivity=AttentionConnectivity(4, BoardEncoding()), **_SMALL),
+        # A network in each step, for boards that need more thought.
+        "sudoku9_hard": lambda: _akorn(
+            connectivity=FeedForwardConnectivity(AttentionConnectivity(4, BoardEncoding())), **_SMALL
+        ),
         "sudoku9_small_symmetric": lambda: _akorn(
             connectivity=SymmetricAttentionConnectivity(4, BoardEncoding()), **_SMALL
         ),
@@ -305,12 +310,15 @@ _ITERATIVE = {"num_steps": 16, "blocks": 1}
 add_presets(
     TransformerSudoku,
     {
-        "sudoku9_small_iterative": lambda: {
-            "attention": AttentionConnectivity(4, BoardEncoding()),
-            **_SMALL,
-            **_ITERATIVE,
+        **{
+            f"sudoku9_{size}_{kind}": lambda more=more: {
+                "attention": AttentionConnectivity(4, BoardEncoding()),
+                **_SMALL,
+                **more,
+            }
+            for size in ("small", "hard")
+            for kind, more in (("iterative", _ITERATIVE), ("transformer", {}))
         },
-        "sudoku9_small_transformer": lambda: {"attention": AttentionConnectivity(4, BoardEncoding()), **_SMALL},
         "sudoku9_paper_iterative": lambda: {
             "attention": AttentionConnectivity(_PAPER_HEADS, AbsoluteEncoding()),
             **_ITERATIVE,

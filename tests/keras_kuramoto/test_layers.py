@@ -18,6 +18,7 @@ from keras_kuramoto.layers import (
     ConvConnectivity,
     CuedOscillators,
     DenseConnectivity,
+    FeedForwardConnectivity,
     FixedKernelConnectivity,
     GroupedOscillators,
     InitialOscillators,
@@ -75,6 +76,7 @@ LAYERS = {
     "attention absolute": (lambda: AttentionConnectivity(2, AbsoluteEncoding("ones")), [TOKENS], TOKENS),
     "attention board": (lambda: AttentionConnectivity(2, BoardEncoding()), [(4, 4, 8)], (4, 4, 8)),
     "symmetric attention": (lambda: SymmetricAttentionConnectivity(2, GTA()), [TOKENS], TOKENS),
+    "attention and network": (lambda: FeedForwardConnectivity(AttentionConnectivity(2), 3), [IMAGE], IMAGE),
     "frequency": (lambda: NaturalFrequency(4, frequency=0.7), [IMAGE], IMAGE),
     "frequencies": (lambda: NaturalFrequency(4, shared=False, trainable=False), [TOKENS], TOKENS),
     "readout": (lambda: OscillatorReadout(5, 3), [TOKENS], (6, 5)),
@@ -380,6 +382,32 @@ def test_attention_on_an_image_is_attention_on_its_pixels():
     np.testing.assert_allclose(to_numpy(layer(x)).reshape(2, 20, 8), tokens, atol=1e-6)
 
 
+@pytest.mark.parametrize("coupling", [lambda: AttentionConnectivity(2, RotaryEncoding()), lambda: ConvConnectivity(3)])
+def test_an_untrained_network_leaves_the_coupling_as_it_is(coupling):
+    rng = np.random.default_rng(11)
+    plain, layer = coupling(), FeedForwardConnectivity(coupling())
+    x = array(rng, 2, 4, 5, 8)
+    for each in (plain, layer):
+        each.build(x.shape)
+    layer.connectivity.set_weights(plain.get_weights())
+    np.testing.assert_array_equal(to_numpy(layer(x)), to_numpy(plain(x)))
+    # Trained, it is one of each position: none hears of the others but by the coupling.
+    own = [layer.expand_kernel, layer.expand_bias, layer.contract_kernel, layer.contract_bias]
+    for weight in own:
+        weight.assign(array(rng, *weight.shape))
+    coupled = to_numpy(plain(x))
+    w, b, v, d = map(to_numpy, own)
+    wanted = coupled + np.maximum((x + coupled) @ w + b, 0) @ v + d
+    np.testing.assert_allclose(to_numpy(layer(x)), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_after_a_coupling_at_an_unknown_resolution():
+    inputs = keras.Input((None, None, 8))
+    model = keras.Model(inputs, FeedForwardConnectivity(ConvConnectivity(3))(inputs))
+    assert model.output_shape == (None, None, None, 8)
+    assert tuple(model(np.ones((1, 4, 5, 8), "float32")).shape) == (1, 4, 5, 8)
+
+
 def test_untrained_gta_undoes_its_own_rotation():
     """With value and output rotations inverse to each other, one token's value comes back as it was."""
     encoding = GTA()
@@ -556,6 +584,8 @@ BAD = {
     ),
     "repeat no layer": (lambda: Repeat("dense", 2), "`layer`.*'dense'"),
     "repeat num_steps": (lambda: Repeat(keras.layers.Dense(2), -1), "`num_steps`.*-1"),
+    "network of no coupling": (lambda: FeedForwardConnectivity("attention"), "`connectivity`.*'attention'"),
+    "network of no width": (lambda: FeedForwardConnectivity(AttentionConnectivity(2), 0), "`expansion`.*0"),
     "block without attention": (lambda: TransformerBlock(None), "`attention`.*None"),
     "block norm": (lambda: TransformerBlock(AttentionConnectivity(2), normalization="ln"), "`normalization`.*'ln'"),
     "block steps": (lambda: TransformerBlock(AttentionConnectivity(2), num_steps=-1), "`num_steps`.*-1"),

@@ -20,7 +20,7 @@ from training.datasets.sudoku import (
     parse_board,
     solve,
 )
-from training.datasets.sudoku.augment import random_symmetry
+from training.datasets.sudoku.augment import random_givens, random_symmetry
 from training.datasets.sudoku.builder import Sudoku
 from training.datasets.sudoku.generator import generate_puzzles, is_held_out
 from training.datasets.sudoku.kinds import Digging
@@ -630,6 +630,40 @@ def test_symmetries_refuse_wrong_shapes():
         random_symmetry(board, board[:1], (0, 0))
     with pytest.raises(ValueError, match=r"seed must hold two integers, got shape \(3,\)"):
         random_symmetry(board, board, (0, 0, 0))
+
+
+def test_half_of_the_boards_get_more_givens_uniformly():
+    # The same board many times over, with blanks in half of its cells.
+    puzzle = np.tile(np.arange(81).reshape(9, 9) % 2, (20_000, 1, 1)).astype("int32")
+    solution = np.where(puzzle > 0, puzzle, 7)
+    found = random_givens(puzzle, solution, 9, (1, 2)).numpy()
+    np.testing.assert_array_equal(found[puzzle > 0], puzzle[puzzle > 0])
+    assert set(found[puzzle == 0]) == {0, 7}
+    more = (found == 7).sum((1, 2))
+    counts = np.bincount(more, minlength=10) / len(more)
+    wanted = np.array([0.5 + 0.05] + 9 * [0.05])
+    assert len(counts) == 10
+    assert np.abs(counts - wanted).max() < 0.015
+    places = (found == 7).mean(0)[puzzle[0] == 0]
+    assert np.abs(places - more.mean() / 41).max() < 0.01
+    np.testing.assert_array_equal(found, random_givens(puzzle, solution, 9, (1, 2)))
+    assert (found != random_givens(puzzle, solution, 9, (1, 3)).numpy()).any()
+
+
+def test_more_givens_than_blanks_are_all_of_them():
+    solution = np.full((100, 4, 4), 3, "int32")
+    puzzle = solution * (np.arange(16).reshape(4, 4) > 1)
+    found = random_givens(puzzle, solution, 50, (0, 0)).numpy()
+    assert (found == solution).all((1, 2)).sum() > 30
+    np.testing.assert_array_equal(random_givens(puzzle, solution, 0, (0, 0)), puzzle)
+
+
+def test_more_givens_refuse_wrong_arguments():
+    board = np.zeros((2, 9, 9), np.int32)
+    with pytest.raises(ValueError, match="most must be at least 0, got -1"):
+        random_givens(board, board, -1, (0, 0))
+    with pytest.raises(ValueError, match="same shape"):
+        random_givens(board, board[:1], 3, (0, 0))
 
 
 def test_tfds_knows_the_builders():

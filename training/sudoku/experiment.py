@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_kuramoto.models import SudokuModel
 from training.datasets.sudoku import load, solve
-from training.datasets.sudoku.augment import random_symmetry
+from training.datasets.sudoku.augment import random_givens, random_symmetry
 from training.datasets.sudoku.files import read_boards
 from training.options import AdamOptions, option
 from training.preset_experiment import PresetExperiment
@@ -29,6 +29,7 @@ class SudokuOptions(AdamOptions):
         arguments: Arguments of the model in place of the preset's, set as `arguments.name=value`.
         start: Run directory, `.keras` file or preset whose trained weights are the first ones; none if empty.
         symmetries: Whether each training board is changed by a random symmetry of Sudoku each time it is seen.
+        more_givens: Half of the training boards get up to so many digits of their solutions more, see `random_givens`.
         min_steps: The number of Kuramoto steps of an update is drawn between this and `max_steps`.
         max_steps: See `min_steps`. 0 takes the model's own number for both.
         segments: A board stays for up to so many updates, each a segment of the steps: the next one goes on from the
@@ -52,6 +53,7 @@ class SudokuOptions(AdamOptions):
     arguments: dict = option({})
     start: str = option("")
     symmetries: bool = option(True)
+    more_givens: int = option(0, least=0)
     min_steps: int = option(0, least=0)
     max_steps: int = option(0, least=0)
     segments: int = option(0, least=0)
@@ -141,6 +143,22 @@ PRESETS = {
         test_steps=[32],
         test_boards=500,
     ),
+    # Few steps at first, which make many updates; then more of them, as boards that are hard need.
+    "sudoku9_hard": SudokuOptions(
+        data="9x9_mixed",
+        model="sudoku9_hard",
+        steps=10_000,
+        batch_size=32,
+        learning_rate=2e-3,
+        average_momentum=0.999,
+        more_givens=12,
+        min_steps=6,
+        max_steps=12,
+        evaluate_every=1000,
+        checkpoint_every=500,
+        test_steps=[32, 128],
+        test_boards=500,
+    ),
     # The paper's: 100 epochs of 90 batches, always 16 steps, no symmetries.
     "sudoku9_paper": SudokuOptions(
         model="sudoku9_paper", symmetries=False, steps=9000, evaluate_every=900, checkpoint_every=900
@@ -160,8 +178,12 @@ PRESETS["sudoku9_mixed_segments"] = dataclasses.replace(
     evaluate_every=2500,
     test_steps=[32, 128],
 )
+PRESETS["sudoku9_hard_long"] = dataclasses.replace(
+    PRESETS["sudoku9_hard"], start="runs/sudoku9_hard", steps=3000, learning_rate=5e-4, min_steps=12, max_steps=32
+)
 for _base in ("sudoku9_small", "sudoku9_paper"):
     PRESETS[f"{_base}_symmetric"] = dataclasses.replace(PRESETS[_base], model=f"{_base}_symmetric")
+for _base in ("sudoku9_small", "sudoku9_hard", "sudoku9_paper"):
     for _kind in ("iterative", "transformer"):
         # Without oscillators there is no number of steps to draw.
         PRESETS[f"{_base}_{_kind}"] = dataclasses.replace(
@@ -234,6 +256,8 @@ class SudokuExperiment(PresetExperiment):
         puzzle, solution = examples["puzzle"], examples["solution"]
         if options.symmetries:
             puzzle, solution = random_symmetry(puzzle, solution, seed, box=math.isqrt(self._size))
+        if options.more_givens:
+            puzzle = random_givens(puzzle, solution, options.more_givens, seed + 4)
         examples = {"puzzle": puzzle, "solution": solution}
         if self._has_energy:
             shape = (options.batch_size, self._size, self._size, self._channels)
