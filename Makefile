@@ -24,7 +24,7 @@ demo: $(VENV)/.run
 	$(BIN)/python -m training evaluate $(DEMO) --set 'test_steps=[4, 8, 16, 64]'
 	$(BIN)/python -m export $(DEMO) $(DEMO)/export
 	$(BIN)/python -m export check $(DEMO)/export
-	$(BIN)/python -m export sudoku9_mixed $(DEMO)/export9
+	$(BIN)/python -m export sudoku9_hard $(DEMO)/export9
 	$(BIN)/python -m export solve $(DEMO)/export9 examples/sudoku9.txt
 
 # The weights that come with the library find the objects of 32 scenes; what they were trained on had no labels.

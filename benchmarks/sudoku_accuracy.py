@@ -148,7 +148,7 @@ def model_of(options, parser):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sudoku_accuracy", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="sudoku9_mixed", help="run directory, .keras file or preset with weights")
+    parser.add_argument("--model", default="sudoku9_hard", help="run directory, .keras file or preset with weights")
     parser.add_argument("--boards", type=int, default=120, help="boards of 9x9_mixed (default: %(default)s)")
     parser.add_argument("--picture", help="where to write a picture (PNG)")
     parser.add_argument("--json", help="where to write what each board came to (JSON)")

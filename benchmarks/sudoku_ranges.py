@@ -33,7 +33,7 @@ def with_more_givens(puzzle, count, rng):
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sudoku_ranges", description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="sudoku9_mixed", help="run directory, .keras file or preset with weights")
+    parser.add_argument("--model", default="sudoku9_hard", help="run directory, .keras file or preset with weights")
     parser.add_argument("--boards", type=int, default=400, help="boards of each range (default: %(default)s)")
     options = parser.parse_args()
     if options.boards < 1:

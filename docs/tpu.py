@@ -23,7 +23,7 @@ from training.compilation.run import BACKENDS, compile_step  # noqa: E402
 FIGURES = ROOT / "docs/tpu.json"
 PLOT = ROOT / "docs/_static/tpu_scaling.png"
 PRESETS = (
-    *("sudoku4_quick", "sudoku9_small", "sudoku9_paper", "sudoku9_paper_symmetric"),
+    *("sudoku4_quick", "sudoku9_small", "sudoku9_hard", "sudoku9_paper", "sudoku9_paper_symmetric"),
     *("sudoku9_paper_iterative", "sudoku9_paper_transformer"),
     *("objects_tetrominoes_small", "objects_tetrominoes", "objects_clevrtex"),
     *("hopfield_digits", "hopfield_mnist", "multiplexing_digits"),

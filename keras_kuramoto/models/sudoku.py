@@ -290,8 +290,6 @@ add_presets(
         ),
         # Trains on a CPU.
         "sudoku9_small": lambda: _akorn(connectivity=AttentionConnectivity(4, BoardEncoding()), **_SMALL),
-        # The same, trained on hard boards too.
-        "sudoku9_mixed": lambda: _akorn(connectivity=AttentionConnectivity(4, BoardEncoding()), **_SMALL),
         # A network in each step, for boards that need more thought.
         "sudoku9_hard": lambda: _akorn(
             connectivity=FeedForwardConnectivity(AttentionConnectivity(4, BoardEncoding())), **_SMALL

@@ -188,10 +188,10 @@ def test_the_sums_are_those_that_a_shell_checks(exported, tmp_path, monkeypatch)
 
 
 def test_where_a_model_comes_from(tmp_path):
-    assert origin("sudoku9_mixed") == {
-        "source": "sudoku9_mixed",
+    assert origin("sudoku9_hard") == {
+        "source": "sudoku9_hard",
         "experiment": "sudoku",
-        "preset": "sudoku9_mixed",
+        "preset": "sudoku9_hard",
         "data": "9x9_mixed",
         "licence": "Apache-2.0",
     }

@@ -127,27 +127,11 @@ PRESETS = {
         checkpoint_every=500,
         test_steps=[16, 64, 128],
     ),
-    # After `sudoku9_small`: hard boards among easy ones.
-    "sudoku9_mixed": SudokuOptions(
-        data="9x9_mixed",
-        model="sudoku9_mixed",
-        start="sudoku9_small",
-        steps=9000,
-        batch_size=32,
-        learning_rate=1e-3,
-        warmup_steps=100,
-        min_steps=8,
-        max_steps=24,
-        evaluate_every=1500,
-        checkpoint_every=500,
-        test_steps=[32],
-        test_boards=500,
-    ),
     # Few steps at first, which make many updates; then more of them, as boards that are hard need.
     "sudoku9_hard": SudokuOptions(
         data="9x9_mixed",
         model="sudoku9_hard",
-        steps=10_000,
+        steps=6000,
         batch_size=32,
         learning_rate=2e-3,
         average_momentum=0.999,
@@ -164,22 +148,12 @@ PRESETS = {
         model="sudoku9_paper", symmetries=False, steps=9000, evaluate_every=900, checkpoint_every=900
     ),
 }
-# After `sudoku9_mixed`: each board for up to 16 segments of its steps, as recurrent solvers are trained.
-PRESETS["sudoku9_mixed_segments"] = dataclasses.replace(
-    PRESETS["sudoku9_mixed"],
-    start="sudoku9_mixed",
-    steps=30_000,
-    learning_rate=5e-4,
-    warmup_steps=200,
-    weight_decay=0.1,
-    average_momentum=0.999,
-    max_steps=16,
-    segments=16,
-    evaluate_every=2500,
-    test_steps=[32, 128],
-)
 PRESETS["sudoku9_hard_long"] = dataclasses.replace(
-    PRESETS["sudoku9_hard"], start="runs/sudoku9_hard", steps=3000, learning_rate=5e-4, min_steps=12, max_steps=32
+    PRESETS["sudoku9_hard"], start="runs/sudoku9_hard", steps=2000, learning_rate=5e-4, min_steps=12, max_steps=32
+)
+# After both: each board for up to 16 segments of its steps, as recurrent solvers are trained.
+PRESETS["sudoku9_hard_segments"] = dataclasses.replace(
+    PRESETS["sudoku9_hard"], start="sudoku9_hard", steps=30_000, learning_rate=5e-4, weight_decay=0.1, segments=16
 )
 for _base in ("sudoku9_small", "sudoku9_paper"):
     PRESETS[f"{_base}_symmetric"] = dataclasses.replace(PRESETS[_base], model=f"{_base}_symmetric")
