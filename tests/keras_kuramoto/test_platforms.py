@@ -7,7 +7,14 @@ from backend_helpers import BACKEND, array, assign, call, evaluate, float64_enab
 from keras import ops
 
 from keras_kuramoto.energies import voting_energy_density
-from keras_kuramoto.layers import GTA, AttentionConnectivity, KuramotoLayer, NaturalFrequency, OscillatorReadout
+from keras_kuramoto.layers import (
+    GTA,
+    AttentionConnectivity,
+    FeedForwardConnectivity,
+    KuramotoLayer,
+    NaturalFrequency,
+    OscillatorReadout,
+)
 from keras_kuramoto.platforms import PLAIN, WIDE_TILES, Platform, platform, traced_for
 
 # Names of methods with the number of tensors that they take before N.
@@ -129,9 +136,8 @@ def test_float64_stays_float64(rng):
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_gradients_that_keep_little_are_the_gradients(rng, compiled):
-    layer = KuramotoLayer(
-        AttentionConnectivity(2, GTA()), 3, natural_frequency=NaturalFrequency(3), num_steps=3, train_step_size=True
-    )
+    connectivity = FeedForwardConnectivity(AttentionConnectivity(2, GTA()), expansion=2)
+    layer = KuramotoLayer(connectivity, 3, natural_frequency=NaturalFrequency(3), num_steps=3, train_step_size=True)
     readout = OscillatorReadout(5, 3)
     x, c = array(rng, 2, 3, 3, 12), array(rng, 2, 3, 3, 12)
     layer.build(x.shape, c.shape)
@@ -172,7 +178,7 @@ def test_layers_are_the_same_for_oscillators_that_do_not_fill_a_tile_under_mixed
 def test_steps_keep_their_arguments_and_nothing_for_each_pair_of_positions(rng):
     import tensorflow as tf
 
-    layer = KuramotoLayer(AttentionConnectivity(2, GTA()), 3, num_steps=4)
+    layer = KuramotoLayer(FeedForwardConnectivity(AttentionConnectivity(2, GTA()), 5), 3, num_steps=4)
     x, c = array(rng, 2, 23, 12), array(rng, 2, 23, 12)
     layer(x, c)
 
@@ -187,9 +193,12 @@ def test_steps_keep_their_arguments_and_nothing_for_each_pair_of_positions(rng):
         with traced_for(chosen):
             return gradient.experimental_get_compiler_ir(x, c)(stage="hlo")
 
-    scores = "f32[4,2,2,23,23]"
-    assert scores in kept(PLAIN)
-    assert scores not in kept(WIDE_TILES)
+    scores, hidden = "f32[4,2,2,23,23]", "f32[4,46,60]"
+    plain, wide = kept(PLAIN), kept(WIDE_TILES)
+    assert scores in plain
+    assert hidden in plain
+    assert scores not in wide
+    assert hidden not in wide
 
 
 def test_a_platform_of_ones_own(rng):
