@@ -149,7 +149,7 @@ PRESETS = {
     ),
 }
 PRESETS["sudoku9_hard_long"] = dataclasses.replace(
-    PRESETS["sudoku9_hard"], start="runs/sudoku9_hard", steps=2000, learning_rate=5e-4, min_steps=12, max_steps=32
+    PRESETS["sudoku9_hard"], start="runs/sudoku9_hard", steps=2500, learning_rate=1e-3, min_steps=8, max_steps=24
 )
 # After both: each board for up to 16 segments of its steps, as recurrent solvers are trained.
 PRESETS["sudoku9_hard_segments"] = dataclasses.replace(
