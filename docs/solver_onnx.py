@@ -43,7 +43,7 @@ def main(folder):
     """Writes both graphs into the folder."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    model = SudokuModel.from_preset("sudoku9_small")
+    model = SudokuModel.from_preset("sudoku9_hard")
     state = torch.zeros((1, SIZE, SIZE, model.channels))
     board = torch.zeros((1, SIZE, SIZE), dtype=torch.int32)
     for name, module, inputs, outputs in (

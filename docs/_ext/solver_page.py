@@ -59,7 +59,7 @@ def _runtime(folder):
 def _graphs(source, folder):
     """The graphs, by PyTorch in a process of its own: here Keras runs on another backend."""
     script = source / "solver_onnx.py"
-    weights = source.parent / "keras_kuramoto" / "models" / "weights" / "sudoku9_small.weights.h5"
+    weights = source.parent / "keras_kuramoto" / "models" / "weights" / "sudoku9_hard.weights.h5"
     newest = max(script.stat().st_mtime, weights.stat().st_mtime)
     if all((folder / f"{name}.onnx").exists() for name in ("start", "step")) and newest < min(
         (folder / f"{name}.onnx").stat().st_mtime for name in ("start", "step")
