@@ -1,6 +1,7 @@
 """The Sudoku models: presets, inputs, steps, saving, training and export."""
 
 import itertools
+import pathlib
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from keras_kuramoto.layers import (
 from keras_kuramoto.metrics import BlankCellAccuracy, BoardAccuracy
 from keras_kuramoto.models import AKOrNSudoku, SudokuModel, TransformerSudoku
 
+BOARDS = pathlib.Path(__file__).parents[2] / "benchmarks/boards/seventeen_givens.txt"
 TINY = {"board_size": 4, "channels": 16}
 ATTENTION = AttentionConnectivity(2, RotaryEncoding())
 OMEGA = NaturalFrequency(4, frequency=0.5)
@@ -261,6 +263,21 @@ def test_shipped_weights_give_the_answers_of_version_0_2():
     # Twenty steps of a trained network, compiled or not, and on other backends: differences grow from rounding.
     np.testing.assert_allclose(got, logits, atol=2e-3)
     np.testing.assert_allclose(energy, energies, rtol=1e-4)
+
+
+def test_shipped_weights_solve_boards_with_17_givens():
+    model = SudokuModel.from_preset("sudoku9_hard")
+    lines = [line for line in BOARDS.read_text().splitlines() if not line.startswith("#")][:16]
+    board = np.array([[int(cell) for cell in line.replace(".", "0")] for line in lines], "int32").reshape(-1, 9, 9)
+    assert ((board > 0).sum((1, 2)) == 17).all()
+    noise = array(np.random.default_rng(0), len(board), 9, 9, model.channels)
+    logits = call(lambda b, n: model.run(b, n, num_steps=64), board, noise, compiled=True)
+    digits = np.where(board > 0, board, logits.argmax(-1) + 1)
+    boxes = digits.reshape(-1, 3, 3, 3, 3).swapaxes(2, 3).reshape(-1, 9, 9)
+    units = np.concatenate([digits, digits.swapaxes(1, 2), boxes], axis=1)
+    solved = (np.sort(units, axis=-1) == np.arange(1, 10)).all((1, 2))
+    # From one start each, without filling or votes.
+    assert solved.sum() >= 12, solved
 
 
 LOADER = """
