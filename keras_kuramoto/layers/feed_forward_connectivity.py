@@ -14,8 +14,8 @@ class FeedForwardConnectivity(Connectivity):
 
     The projection on the sphere and the softmax of attention are all that is not linear in a Kuramoto step with
     attention. Where oscillators have to reason about what they receive, as in hard Sudoku, a network in each step lets
-    fewer channels do. It starts at zero: a layer that gets one is at first what it was before, so that a trained model
-    can be given one and trained further.
+    fewer channels do. It starts at zero: a layer that gets one is at first what it was before. It is no linear map, so
+    that memories with an energy of their own refuse it.
 
     Args:
         connectivity: The coupling J, a Keras layer that keeps the shape of its input, such as `AttentionConnectivity`.
@@ -40,6 +40,9 @@ class FeedForwardConnectivity(Connectivity):
     Reference: Vaswani et al., Attention is all you need, 2017, Sec. 3.3, for the network; that it follows the coupling
     in each step is this library's own, and in none of its papers.
     """
+
+    # A memory, whose energy needs a linear map, takes none such: untrained, it would pass for one.
+    use_bias = True
 
     def __init__(self, connectivity, expansion=4, **kwargs):
         super().__init__(**kwargs)

@@ -11,6 +11,7 @@ from memory_helpers import load_arrays, traced
 
 from keras_kuramoto import lagrangians
 from keras_kuramoto.layers.dense_connectivity import DenseConnectivity, SymmetricDenseConnectivity
+from keras_kuramoto.layers.feed_forward_connectivity import FeedForwardConnectivity
 from keras_kuramoto.layers.hierarchical_connectivity import HierarchicalConnectivity, HierarchicalConvConnectivity
 from keras_kuramoto.layers.hopfield_memory import HopfieldMemory
 from keras_kuramoto.solvers import AdaptiveSolver, FixedStepSolver
@@ -382,6 +383,9 @@ def test_weights_that_are_not_symmetric_are_rejected():
         HopfieldMemory(DenseConnectivity()).build((None, 6))
     with pytest.raises(ValueError, match="bias"):
         HopfieldMemory(SymmetricDenseConnectivity(use_bias=True)).build((None, 6))
+    with pytest.raises(ValueError, match="bias"):
+        # Untrained, it is as symmetric as what it follows.
+        HopfieldMemory(FeedForwardConnectivity(SymmetricDenseConnectivity())).build((None, 6))
     with pytest.raises(ValueError, match=r"keep the shape.*\(None, 6\) to \(None, 5\)"):
         HopfieldMemory(keras.layers.Dense(5, use_bias=False)).build((None, 6))
     connectivity = SymmetricDenseConnectivity()
