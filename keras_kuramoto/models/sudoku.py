@@ -308,15 +308,12 @@ _ITERATIVE = {"num_steps": 16, "blocks": 1}
 add_presets(
     TransformerSudoku,
     {
-        **{
-            f"sudoku9_{size}_{kind}": lambda more=more: {
-                "attention": AttentionConnectivity(4, BoardEncoding()),
-                **_SMALL,
-                **more,
-            }
-            for size in ("small", "hard")
-            for kind, more in (("iterative", _ITERATIVE), ("transformer", {}))
+        "sudoku9_small_iterative": lambda: {
+            "attention": AttentionConnectivity(4, BoardEncoding()),
+            **_SMALL,
+            **_ITERATIVE,
         },
+        "sudoku9_small_transformer": lambda: {"attention": AttentionConnectivity(4, BoardEncoding()), **_SMALL},
         "sudoku9_paper_iterative": lambda: {
             "attention": AttentionConnectivity(_PAPER_HEADS, AbsoluteEncoding()),
             **_ITERATIVE,

@@ -157,11 +157,12 @@ PRESETS["sudoku9_hard_segments"] = dataclasses.replace(
 )
 for _base in ("sudoku9_small", "sudoku9_paper"):
     PRESETS[f"{_base}_symmetric"] = dataclasses.replace(PRESETS[_base], model=f"{_base}_symmetric")
-for _base in ("sudoku9_small", "sudoku9_hard", "sudoku9_paper"):
+# Both of the small ones are compared with the same baselines.
+for _base, _size in (("sudoku9_small", "small"), ("sudoku9_hard", "small"), ("sudoku9_paper", "paper")):
     for _kind in ("iterative", "transformer"):
         # Without oscillators there is no number of steps to draw.
         PRESETS[f"{_base}_{_kind}"] = dataclasses.replace(
-            PRESETS[_base], model=f"{_base}_{_kind}", min_steps=0, max_steps=0
+            PRESETS[_base], model=f"sudoku9_{_size}_{_kind}", min_steps=0, max_steps=0
         )
 
 

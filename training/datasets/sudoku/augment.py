@@ -88,8 +88,8 @@ def random_givens(puzzle, solution, most, seed):
     size = puzzle.shape[1]
     noise = tf.random.stateless_uniform((tf.shape(puzzle)[0], size * size + 2), seed)
     # Givens are last in the order in which cells are filled.
-    rank = noise[:, 2:] + tf.cast(tf.reshape(puzzle > 0, (-1, size * size)), tf.float32)
-    rank = tf.argsort(tf.argsort(rank, axis=1), axis=1)
+    order = _order(-noise[:, 2:] - tf.cast(tf.reshape(puzzle > 0, (-1, size * size)), tf.float32))
+    rank = _order(-order)
     count = tf.cast(noise[:, :1] * (most + 1), tf.int32) * tf.cast(noise[:, 1:2] < 0.5, tf.int32)
     chosen = tf.reshape(rank < count, (-1, size, size))
     return tf.ensure_shape(tf.where(chosen, solution, puzzle), puzzle.shape)
@@ -113,5 +113,6 @@ def _checked(puzzle, solution, seed, box):
 
 
 def _order(noise):
+    """The indices of the last axis, from the largest value to the smallest."""
     # Faster than tf.argsort, which sorts stably.
     return tf.math.top_k(noise, k=noise.shape[-1], sorted=True).indices
