@@ -3,7 +3,7 @@
 The components of an oscillator lie side by side on the channels' axis. CPUs and GPUs give them an axis of their own. A
 TPU lays the last axis out in tiles of 128 numbers, so that an axis of 4 takes 32 times the memory that it needs; there,
 sums over oscillators are products with a matrix of ones and zeros. A TPU also computes faster than it reads, so that a
-gradient keeps little and computes the rest again.
+gradient keeps little and computes the rest again. For a CPU, XLA makes slow programs of some of the usual gradients.
 """
 
 import contextlib
@@ -13,7 +13,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kuramoto._backend.devices import has_tpu
+from keras_kuramoto._backend.attention import attention, turned
+from keras_kuramoto._backend.convolution import convolution, plain_convolution
+from keras_kuramoto._backend.devices import compiled_for_a_cpu, has_tpu
 from keras_kuramoto._backend.exact_product import exact_product
 from keras_kuramoto._backend.precise import at_least
 from keras_kuramoto._backend.recompute import recomputed
@@ -22,7 +24,7 @@ from keras_kuramoto.ops._range import at_least_float32
 
 
 class Platform:
-    """Oscillators on an axis of their own, and gradients that keep what they need: CPUs and GPUs.
+    """Oscillators on an axis of their own, and the usual gradients: GPUs, and CPUs on PyTorch.
 
     Example:
 
@@ -75,6 +77,47 @@ class Platform:
         """
         return ops.split(_linear(x, kernel, bias), parts, axis=-1)
 
+    def convolution(self, x, kernel):
+        """`keras.ops.conv` with stride 1, zeros beyond the border and channels last.
+
+        Args:
+            x: `(batch, *spatial, channels)`, with one to three spatial axes.
+            kernel: `(*size, channels, filters)`.
+
+        Returns:
+            `(batch, *spatial, filters)`.
+        """
+        return plain_convolution(x, kernel)
+
+    def attention(self, query, key, value):
+        """The softmax of `query @ keyᵀ` over the keys, times the values.
+
+        Args:
+            query: `(batch, heads, positions, head_dim)`, scaled.
+            key: Tensor of the same shape.
+            value: Tensor of the same shape.
+
+        Returns:
+            Tensor of the same shape.
+        """
+        # `@` and not `ops.matmul`, which makes float32 of float64 on PyTorch.
+        return ops.softmax(query @ ops.swapaxes(key, -1, -2)) @ value
+
+    def turn_halves(self, x, same, other, across=False):
+        """Adds the halves of each head to each other: `same * x + other * swapped(x)`, their order exchanged.
+
+        Args:
+            x: `(batch, heads, positions, head_dim)`.
+            same: `(positions, head_dim)`, the factors of a component itself.
+            other: `(positions, head_dim)`, those of its partner, `head_dim / 2` away.
+            across: Whether these are keys or values for `attention`.
+
+        Returns:
+            Tensor of the shape of `x`.
+        """
+        first, second = ops.split(x, 2, axis=-1)
+        return same * x + other * ops.concatenate([second, first], axis=-1)
+
     def keep_arguments(self, function, *tensors, weights=()):
         """Calls a function whose gradient may keep the arguments alone, and compute the rest again.
 
@@ -87,6 +130,22 @@ class Platform:
             Its result.
         """
         return function(*tensors)
+
+
+class CompiledForCPU(Platform):
+    """Gradients that XLA makes fast programs of: CPUs, on TensorFlow and JAX.
+
+    On JAX there is no forward mode where they are.
+    """
+
+    def convolution(self, x, kernel):
+        return convolution(x, kernel)
+
+    def attention(self, query, key, value):
+        return attention(query, key, value)
+
+    def turn_halves(self, x, same, other, across=False):
+        return turned(x, same, other, across)
 
 
 class WideTiles(Platform):
@@ -170,7 +229,7 @@ def _same_oscillator(channels, size):
     return members @ members.T
 
 
-PLAIN, WIDE_TILES = Platform(), WideTiles()
+PLAIN, COMPILED_FOR_CPU, WIDE_TILES = Platform(), CompiledForCPU(), WideTiles()
 _chosen = None
 
 
@@ -178,7 +237,9 @@ def platform():
     """The platform of what is computed or traced now."""
     if _chosen is not None:
         return _chosen
-    return WIDE_TILES if has_tpu() else PLAIN
+    if has_tpu():
+        return WIDE_TILES
+    return COMPILED_FOR_CPU if compiled_for_a_cpu() else PLAIN
 
 
 @contextlib.contextmanager

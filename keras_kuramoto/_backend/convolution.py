@@ -6,13 +6,17 @@ from keras import ops
 from keras_kuramoto._backend.empty import of_some
 
 
+def plain_convolution(x, kernel):
+    """`keras.ops.conv` with stride 1, zeros beyond the border and channels last; arguments as for `convolution`."""
+    return of_some(lambda x: ops.conv(x, kernel, padding="same", data_format="channels_last"), x)
+
+
 def convolution(x, kernel):
     """`keras.ops.conv` with stride 1, zeros beyond the border and channels last.
 
     On a CPU, XLA has a fast kernel for convolutions whose axes are in one order. It brings others into this order, but
     not in the body of a loop, where it falls back to a kernel that can take a hundred times as long. The gradients that
-    TensorFlow and JAX write down are such others; here they are in the right order to begin with. Where there are other
-    devices than a CPU, it is Keras' convolution.
+    TensorFlow and JAX write down are such others; here they are in the right order to begin with.
 
     On JAX it can't be differentiated in forward mode.
 
@@ -29,8 +33,8 @@ def convolution(x, kernel):
     (1, 5, 5, 4)
     """
     # An empty batch has gradients that a convolution can't say.
-    if isinstance(x, keras.KerasTensor) or x.shape[0] == 0 or not _compiled_for_a_cpu():
-        return of_some(lambda x: ops.conv(x, kernel, padding="same", data_format="channels_last"), x)
+    if x.shape[0] == 0:
+        return plain_convolution(x, kernel)
     x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -38,20 +42,6 @@ def convolution(x, kernel):
         # What Keras gives for a weight may still be a variable, which a gradient of one's own must not use.
         kernel = tf.convert_to_tensor(kernel)
     return _convolution(x, kernel)
-
-
-def _compiled_for_a_cpu():
-    """Whether XLA may compile this, and for a CPU alone: other devices' kernels know the usual gradients best."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return {device.device_type for device in tf.config.list_logical_devices()} == {"CPU"}
-    if backend == "jax":
-        import jax
-
-        return jax.default_backend() == "cpu"
-    return False
 
 
 @ops.custom_gradient

@@ -125,10 +125,8 @@ class AttentionConnectivity(Connectivity):
         if encoding is not None:
             query, key, value = encoding.encode_heads(query, key, value, grid)
         # With the heads before the positions throughout, and the scale on the queries, this is faster on a CPU than
-        # `ops.dot_product_attention`, which takes the positions first. `@` and not `ops.matmul`, which makes float32 of
-        # float64 on PyTorch.
-        scores = (query * (channels // self.heads) ** -0.5) @ ops.swapaxes(key, -1, -2)
-        output = ops.softmax(scores) @ value
+        # `ops.dot_product_attention`, which takes the positions first.
+        output = platform().attention(query * (channels // self.heads) ** -0.5, key, value)
         if encoding is not None:
             output = encoding.decode_heads(output, grid)
         return ops.reshape(ops.transpose(output, (0, 2, 1, 3)), (-1, positions, channels))

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kuramoto._backend.convolution import convolution
 from keras_kuramoto.layers.connectivity import Connectivity
+from keras_kuramoto.platforms import platform
 
 
 def _kernel_sizes(kernel_size, rank):
@@ -72,7 +72,7 @@ class ConvConnectivity(Connectivity):
         return self.kernel
 
     def call(self, x):
-        y = convolution(x, self.applied_kernel())
+        y = platform().convolution(x, self.applied_kernel())
         return y if self.bias is None else y + self.bias
 
 
@@ -161,11 +161,11 @@ class FixedKernelConnectivity(Connectivity):
     def call(self, x):
         kernel = ops.convert_to_tensor(self.kernel, dtype=x.dtype)
         if self.kernel.ndim > self.rank:
-            return convolution(x, kernel)
+            return platform().convolution(x, kernel)
         # The same kernel on every channel: channels travel on the batch axis.
         shape = ops.shape(x)
         images = ops.reshape(ops.moveaxis(x, -1, 1), (-1, *shape[1:-1], 1))
-        images = convolution(images, kernel[..., None, None])
+        images = platform().convolution(images, kernel[..., None, None])
         return ops.moveaxis(ops.reshape(images, (-1, shape[-1], *shape[1:-1])), 1, -1)
 
     def get_config(self):

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_kuramoto.layers.layer import Layer, exactly
 from keras_kuramoto.ops.positions import axial_angles
+from keras_kuramoto.platforms import platform
 
 
 def resized(table, old, new, layer):
@@ -197,19 +198,14 @@ class GTA(_AngleEncoding):
         return ops.cast(ops.reshape(table, (-1, *self.matrices.shape[1:])), dtype)
 
     @staticmethod
-    def _apply(matrix, x):
-        first, second = ops.split(x, 2, axis=-1)
-        return ops.concatenate(
-            [
-                matrix[:, 0, 0] * first + matrix[:, 0, 1] * second,
-                matrix[:, 1, 0] * first + matrix[:, 1, 1] * second,
-            ],
-            axis=-1,
-        )
+    def _apply(matrix, x, across=False):
+        same = ops.concatenate([matrix[:, 0, 0], matrix[:, 1, 1]], axis=-1)
+        other = ops.concatenate([matrix[:, 0, 1], matrix[:, 1, 0]], axis=-1)
+        return platform().turn_halves(x, same, other, across)
 
     def encode_heads(self, query, key, value, grid):
         matrices = self._matrices_for(grid, query.dtype)
-        return tuple(self._apply(matrices[:, i], x) for i, x in enumerate((query, key, value)))
+        return tuple(self._apply(matrices[:, i], x, across=i > 0) for i, x in enumerate((query, key, value)))
 
     def decode_heads(self, output, grid):
         return self._apply(self._matrices_for(grid, output.dtype)[:, 3], output)
