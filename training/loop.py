@@ -5,6 +5,7 @@ on any strategy, and alone knows when to save, evaluate and stop.
 """
 
 import contextlib
+import gc
 import json
 import math
 import sys
@@ -104,6 +105,7 @@ class Trainer:
                 not answer any more.
         """
         with contextlib.ExitStack() as stack:
+            stack.enter_context(_collecting_here())
             try:
                 summaries = stack.enter_context(Summaries(self.run.logs, self.chief, self._profile))
                 results = self._train(summaries, stack.enter_context(Interruptions(self.strategy)))
@@ -197,6 +199,8 @@ class Trainer:
                 bar = keras.utils.Progbar(last - first, unit_name="update")
             summaries.before_updates(self.step)
             metrics = self._call(iterator, self._next_stop(summaries) - self.step)
+            # Not all of it, which takes long.
+            gc.collect(1)
             step = self.step
             summaries.after_updates(step)
             summaries.scalars("train", metrics, step)
@@ -210,6 +214,7 @@ class Trainer:
             if evaluating:
                 bar = None
                 results = self._evaluate(summaries, metrics)
+                gc.collect()
                 # Evaluations last long.
                 if step < options.steps:
                     self._stop_if_told(interruptions)
@@ -306,3 +311,20 @@ _NOT_SHOWN = ("step_seconds", "gradient_norm")
 
 def _next_multiple(value, factor):
     return (value // factor + 1) * factor
+
+
+@contextlib.contextmanager
+def _collecting_here():
+    """Inside, Python's garbage is collected by this thread when it says so, and by no other.
+
+    Among the garbage there may be an iterator over data of a training before. Any thread that makes objects may come
+    to collect it; one that reads for this very iterator would then wait for its own end.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()
+        if enabled:
+            gc.enable()

@@ -1,5 +1,6 @@
 """The training loop: strategies agree, a resumed run is the run, an interruption loses nothing."""
 
+import gc
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import keras
 import numpy as np
@@ -18,6 +20,7 @@ import tiny_synapses
 
 from training.__main__ import main
 from training.batch_runner import BatchRunner
+from training.loop import Trainer
 from training.runs import RunDirectory
 from training.source import load_model
 from training.strategies import make_strategy
@@ -158,6 +161,39 @@ def test_training_learns_and_logs(single):
     assert any(tag.startswith("omega/") for tag in tags)
     (_, first, _), (_, last, _) = tiny.losses(trainer.run.path)
     assert last < first
+
+
+def test_only_the_thread_that_trains_collects_garbage(tmp_path):
+    collectors, stop = set(), threading.Event()
+
+    class Garbage:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            collectors.add(threading.get_ident())
+
+    def litter():
+        while not stop.wait(1e-4):
+            [Garbage() for _ in range(100)]
+
+    class Littered(tiny.TinyExperiment):
+        def evaluate(self, model, strategy):
+            # From the first evaluation to the second.
+            if other.is_alive():
+                stop.set()
+                other.join()
+            else:
+                other.start()
+            return super().evaluate(model, strategy)
+
+    other = threading.Thread(target=litter)
+    run = RunDirectory(tmp_path / "run")
+    settings = tiny.options(steps=8, evaluate_every=4)
+    run.create({"experiment": "sudoku", "preset": "tiny", "options": settings})
+    Trainer(Littered(settings), run, make_strategy("cpu"), verbose=False).train()
+    assert gc.isenabled()
+    assert collectors == {threading.get_ident()}
 
 
 def test_a_checkpoint_of_another_model_is_refused(single, tmp_path):
