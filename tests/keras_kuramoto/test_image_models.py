@@ -99,9 +99,10 @@ def test_models_save_and_load(name, tmp_path):
 def test_images_come_alone_with_noise_and_by_name(name):
     model = MODELS[name]()
     image, given = images(model), noise(model)
-    fixed = to_numpy(model.run(image, given))
-    np.testing.assert_array_equal(to_numpy(model({"image": image, "noise": given})), fixed)
-    drawn = [to_numpy(model(image)), to_numpy(model.predict({"image": image}, verbose=0))]
+    fixed = evaluate(model.run, image, given)
+    by_name = evaluate(lambda image, noise: model({"image": image, "noise": noise}), image, given)
+    np.testing.assert_allclose(by_name, fixed, atol=1e-6)
+    drawn = [model.predict(inputs, verbose=0) for inputs in (image, {"image": image})]
     # Without oscillators there is nothing to be drawn.
     assert (np.abs(drawn[0] - fixed).max() > 1e-5) == model.has_energy
     assert (np.abs(drawn[1] - drawn[0]).max() > 1e-5) == model.has_energy
@@ -119,9 +120,9 @@ def test_steps_change_without_new_weights(name):
     traced = call(lambda *values: model.run(*values[:2], num_steps=values[2]), *given, np.int32(5), compiled=True)
     np.testing.assert_allclose(traced, longer, atol=1e-4)
     if model.has_energy:
-        result, energies = model.run(*given, num_steps=5, return_energy=True)
-        np.testing.assert_allclose(to_numpy(result), longer, atol=1e-5)
-        assert tuple(energies.shape) == (3, 5)
+        result, energies = evaluate(lambda *given: model.run(*given, num_steps=5, return_energy=True), *given)
+        np.testing.assert_allclose(result, longer, atol=1e-5)
+        assert energies.shape == (3, 5)
     else:
         with pytest.raises(ValueError, match="no oscillators and so no energy"):
             model.run(*given, return_energy=True)
@@ -131,14 +132,14 @@ def test_steps_change_without_new_weights(name):
 def test_the_projection_is_that_of_the_largest_features(name):
     model = MODELS[name]()
     given = images(model), noise(model)
-    features = model.features(*given)
-    assert tuple(features.shape) == (3, model.image_size[0] // 2, model.image_size[1] // 2, 8)
+    features = evaluate(model.features, *given)
+    assert features.shape == (3, model.image_size[0] // 2, model.image_size[1] // 2, 8)
     projection = model.projection(model.hidden(ops.max(features, axis=(1, 2))))
-    np.testing.assert_allclose(to_numpy(projection), to_numpy(model.run(*given)), atol=1e-5)
+    np.testing.assert_allclose(to_numpy(projection), evaluate(model.run, *given), atol=1e-5)
     if model.has_energy:
-        same, energies = model.features(*given, num_steps=4, return_energy=True)
-        assert tuple(energies.shape) == (3, 4)
-        assert np.abs(to_numpy(same) - to_numpy(features)).max() > 1e-6
+        other, energies = evaluate(lambda *given: model.features(*given, num_steps=4, return_energy=True), *given)
+        assert energies.shape == (3, 4)
+        assert np.abs(other - features).max() > 1e-6
 
 
 @each_model
@@ -147,7 +148,7 @@ def test_images_of_another_size_are_taken(name):
     size = (16, 12)
     given = images(model, size=size), noise(model, size=size)
     assert evaluate(model.run, *given).shape == (3, width(model))
-    assert to_numpy(model(given[0])).shape == (3, width(model))
+    assert model.predict(given[0], verbose=0).shape == (3, width(model))
     assert model.noise_shape(*size)[:2] == (16 // model.patch_size, 12 // model.patch_size)
 
 
@@ -273,10 +274,11 @@ ABLATIONS = {
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_the_papers_ablations_are_arguments(name):
     model = ablation(**ABLATIONS[name])
-    states = to_numpy(model.network(model.patches(images(model)))[1])
+    given = images(model), noise(model)
+    states = evaluate(lambda *given: model.network(model.patches(given[0]), noise=given[1])[1], *given)
     norms = np.linalg.norm(states.reshape(-1, model.network.initial_oscillators.oscillator_dim), axis=-1)
     assert (np.abs(norms - 1).max() < 1e-5) == ("and norm" not in name)
-    features = to_numpy(model.features(images(model)))
+    features = evaluate(model.features, *given)
     # What is read of oscillators by their norms is not negative, but for a bias that starts at 0.
     assert (features.min() < 0) == ("without m" in name)
 
