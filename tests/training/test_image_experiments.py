@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from picture_helpers import check_picture
 
+from keras_kuramoto.models import ObjectsModel
 from training.__main__ import main
 from training.images.objects import PRESETS, ObjectsExperiment
 from training.options import with_settings
@@ -131,3 +132,13 @@ def test_a_baseline_without_oscillators_learns_and_is_evaluated_in_the_same_way(
     assert 0 < float(loss) < 2 * np.log(15)
     assert 0 <= float(metrics["accuracy"]) <= 1
     assert 0 <= experiment.evaluate(model, make_strategy("cpu"))["mean_best_overlap"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "scenes", "least"),
+    [("objects_tetrominoes_small", "tetrominoes/32x32", 0.8), ("objects_shapes_small", "shapes/40x40", 0.4)],
+)
+def test_the_weights_that_come_with_the_library_find_objects(name, scenes, least, data_dir):
+    options = with_settings(PRESETS[name], [f"data={scenes}_seed7_train1_test48", "test_batch=48"])
+    experiment = ObjectsExperiment(options, data_dir)
+    assert experiment.evaluate(ObjectsModel.from_preset(name), make_strategy("cpu"))["fg_ari"] >= least
