@@ -81,7 +81,7 @@ _SETTINGS = {
         "images/imagenet2012", 1_281_167, 400, 512, **{**_CLEVRTEX, "clusters": 4}, flip=True, test_data="voc"
     ),
     "objects_tetrominoes_small": _small(128, steps=6000, warmup_steps=200, evaluate_every=500),
-    # Outlines have no colours to be told by: of views of a small part of the image little is learned at first.
+    # Outlines have no colours to be told by: a view must not be too small a part of the image.
     "objects_shapes_small": _small(32, data="shapes", clusters=5, crop=0.3, steps=1500, evaluate_every=300),
 }
 # Each for AKOrN and for the baselines that there are of its size.
