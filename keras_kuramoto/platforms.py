@@ -104,7 +104,7 @@ class Platform:
         return ops.softmax(query @ ops.swapaxes(key, -1, -2)) @ value
 
     def turn_halves(self, x, same, other, across=False):
-        """Adds the halves of each head to each other: `same * x + other * swapped(x)`, their order exchanged.
+        """Pairs of components, each half a head apart, times 2 × 2 matrices: `same * x + other * swapped(x)`.
 
         Args:
             x: `(batch, heads, positions, head_dim)`.

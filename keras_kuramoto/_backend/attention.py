@@ -11,17 +11,7 @@ from keras import ops
 
 
 def attention(query, key, value):
-    """The softmax of `query @ keyᵀ` over the keys, times the values.
-
-    On JAX it can't be differentiated in forward mode.
-
-    Args:
-        query: `(batch, heads, positions, head_dim)`, scaled.
-        key: Tensor of the same shape.
-        value: Tensor of the same shape.
-
-    Returns:
-        Tensor of the same shape.
+    """`Platform.attention`, with the same arguments. On JAX it can't be differentiated in forward mode.
 
     Example:
 
@@ -31,7 +21,8 @@ def attention(query, key, value):
 
     @ops.custom_gradient
     def attend(query, key, value):
-        weights = _weights(query, key)
+        # `@` and not `ops.matmul`, which makes float32 of float64 on PyTorch.
+        weights = ops.softmax(query @ key)
         output = weights @ ops.swapaxes(value, -1, -2)
 
         def gradient(upstream):
@@ -50,24 +41,10 @@ def attention(query, key, value):
     return attend(query, ops.swapaxes(key, -1, -2), ops.swapaxes(value, -1, -2))
 
 
-def _weights(query, key):
-    # `@` and not `ops.matmul`, which makes float32 of float64 on PyTorch.
-    return ops.softmax(query @ key)
-
-
 def turned(x, same, other, across=False):
-    """`same * x + other * swapped(x)`, where `swapped` exchanges the halves of the last axis.
+    """`Platform.turn_halves`, with the same arguments: keys and values, `across`, have a gradient that is transposed.
 
     On JAX it can't be differentiated in forward mode.
-
-    Args:
-        x: `(batch, heads, positions, head_dim)`.
-        same: `(positions, head_dim)`.
-        other: `(positions, head_dim)`.
-        across: Whether the gradient is computed transposed, as what comes from the keys and values of `attention` is.
-
-    Returns:
-        Tensor of the shape of `x`.
 
     Example:
 

@@ -102,7 +102,6 @@ def stream_experiment(data_dir):
     options = dataclasses.replace(
         PRESETS["objects_tetrominoes_small"],
         data="images/sizes",
-        arguments={"channels": 16, "num_steps": 1, "connectivity": {"heads": 2}},
         test_data="tetrominoes/32x32_train8_test4",
         batch_size=4,
     )
