@@ -138,7 +138,9 @@ class Trainer:
         for index in tf.range(count):
             tf.autograph.experimental.set_loop_options(shape_invariants=[(sums, tf.TensorShape([None]))])
             batch, seconds = timed_next(iterator, [sums])
-            values = self._update(batch)
+            # With one thread the update would else come before the end of the time.
+            with tf.control_dependencies([seconds]):
+                values = self._update(batch)
             names = self._update.metrics
             finite = tf.math.is_finite(values[names.index("loss")] + values[names.index("gradient_norm")])
             bad = tf.where(finite | (bad >= 0), bad, index)

@@ -32,6 +32,17 @@ def newest(run):
     return max(checkpoints(run), default=0)
 
 
+def logged(run):
+    """The values that are in the files for TensorBoard."""
+    files = (run / "logs").glob("events*")
+    return [
+        value
+        for file in files
+        for event in tf.compat.v1.train.summary_iterator(str(file))
+        for value in event.summary.value
+    ]
+
+
 def reaches(life, run, update):
     assert life.wait_for(lambda: newest(run) >= update), life.text()
 
@@ -156,13 +167,24 @@ def profiled(path):
     run = path / "profiled"
     life = Life(run, "--profile", "203:203")
     assert life.end() == 0, life.text()
-    logs = run / "logs"
-    events = [event for file in logs.glob("events*") for event in tf.compat.v1.train.summary_iterator(str(file))]
     return {
-        "files": [str(file) for file in logs.rglob("*")],
+        "files": [str(file) for file in (run / "logs").rglob("*")],
         "differ": differing(run, path / "alone"),
-        "tags": sorted({value.tag for event in events for value in event.summary.value}),
+        "tags": sorted({value.tag for value in logged(run)}),
     }
+
+
+def in_one_thread(path):
+    """Operations run one by one, as on a machine with one core; the update is what takes long."""
+    run = path / "one"
+    life = Life(
+        run,
+        *("--set", "width=5000", "--set", "batch_size=64", "--set", "steps=40"),
+        before=lambda: tf.config.threading.set_inter_op_parallelism_threads(1),
+    )
+    assert life.end() == 0, life.text()
+    waits = [tf.make_ndarray(value.tensor).item() for value in logged(run) if value.tag == "train/input_wait"]
+    return {"waits": waits}
 
 
 def workers_of(path, *arguments):
@@ -219,6 +241,7 @@ SCENES = (
     full,
     forbidden,
     profiled,
+    in_one_thread,
     workers,
     preempted,
 )

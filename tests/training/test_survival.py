@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -127,6 +128,10 @@ def test_a_profile_of_some_updates(told):
     assert any(name.endswith(".xplane.pb") for name in told["profiled"]["files"])
     assert told["profiled"]["differ"] == []
     assert {"train/input_wait", "train/step_seconds", "test/error"} <= set(told["profiled"]["tags"])
+
+
+def test_an_update_is_no_time_that_input_was_waited_for(told):
+    assert 0 < np.median(told["in_one_thread"]["waits"]) < 0.5
 
 
 def test_a_worker_that_dies_stops_the_others_and_all_go_on(told):
