@@ -174,8 +174,11 @@ def _difference(present, wanted):
         return f"{present.get('experiment')} {present.get('preset')}"
     # Options that did not exist when the run was made are at their defaults.
     old = type(wanted["options"]).from_saved(present.get("options", {}))
-    for field in dataclasses.fields(old):
-        here, there = getattr(wanted["options"], field.name), getattr(old, field.name)
-        if field.metadata["kept"] and here != there:
-            return f"{field.name} is {there!r} there and {here!r} here"
-    return ""
+    pairs = {
+        field.name: (getattr(old, field.name), getattr(wanted["options"], field.name))
+        for field in dataclasses.fields(old)
+        if field.metadata["kept"]
+    }
+    return ", ".join(
+        f"{name} is {there!r} there and {here!r} here" for name, (there, here) in pairs.items() if there != here
+    )

@@ -58,8 +58,9 @@ def test_a_directory_keeps_the_run_it_holds(tmp_path):
     run.check(config, resume=True)
     with pytest.raises(ValueError, match="--resume"):
         run.check(config)
-    with pytest.raises(ValueError, match="steps is 1000 there and 7 here"):
-        run.check({**config, "options": LoopOptions(steps=7)}, resume=True)
+    with pytest.raises(ValueError, match="steps is 1000 there and 7 here, seed is 0 there and 1 here"):
+        run.check({**config, "options": LoopOptions(steps=7, seed=1)}, resume=True)
+    run.check({**config, "options": LoopOptions(evaluate_every=10, checkpoint_every=20)}, resume=True)
     with pytest.raises(ValueError, match="another run"):
         run.check({**config, "preset": "q"})
 
