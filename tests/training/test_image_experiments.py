@@ -136,7 +136,11 @@ def test_a_baseline_without_oscillators_learns_and_is_evaluated_in_the_same_way(
 
 @pytest.mark.parametrize(
     ("name", "scenes", "least"),
-    [("objects_tetrominoes_small", "tetrominoes/32x32", 0.8), ("objects_shapes_small", "shapes/40x40", 0.4)],
+    [
+        ("objects_tetrominoes_small", "tetrominoes/32x32", 0.8),
+        ("objects_tetrominoes", "tetrominoes/32x32", 0.8),
+        ("objects_shapes_small", "shapes/40x40", 0.4),
+    ],
 )
 def test_the_weights_that_come_with_the_library_find_objects(name, scenes, least, data_dir):
     options = with_settings(PRESETS[name], [f"data={scenes}_seed7_train1_test48", "test_batch=48"])
