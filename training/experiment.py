@@ -213,7 +213,8 @@ class Experiment:
             strategy: The `tf.distribute.Strategy`.
 
         Returns:
-            A dictionary to be kept with the results, and one of Matplotlib figures by file name. Nothing by default.
+            A dictionary to be kept with the results, and one by file name of Matplotlib figures or of functions that
+            write a file at a path. Nothing by default.
         """
         del model, strategy
         return {}, {}

@@ -38,7 +38,8 @@ class Trainer:
         profile: `(first, last)`: updates of which a profile is written to the logs; `None` for none.
 
     Raises:
-        ValueError: If the batch does not divide among the replicas, or the experiment has no batches of that size.
+        ValueError: If the batch does not divide among the replicas, the experiment has no batches of that size, or its
+            evaluation is not for its model.
     """
 
     def __init__(self, experiment, run, strategy, verbose=True, profile=None):
@@ -52,6 +53,8 @@ class Trainer:
         experiment.batches(0)
         self._update = update = Update(experiment, strategy)
         self.model, self.average, self.optimizer = update.model, update.average, update.optimizer
+        # As is what an evaluation would find, hours later.
+        experiment.check_model(self.average)
         weights = {id(v) for v in self.model.weights}
         state = {
             "model": [v.value for v in self.model.weights],

@@ -21,8 +21,11 @@ def figure(rows, columns, width=2.4, height=2.4, **kwargs):
 
 
 def save(figure, path):
-    """Writes a figure as PNG."""
-    figure.savefig(path, dpi=110)
+    """Writes a figure as PNG, or calls with the path what is no figure but a function that writes a file."""
+    if callable(figure):
+        figure(path)
+    else:
+        figure.savefig(path, dpi=110)
 
 
 def heat_map(axes, matrix, title=None, x=None, y=None, limit=1.0):

@@ -91,9 +91,12 @@ class ImageClassifier(ImageModel):
             total = total + ops.softmax(self.run(image, noise, **options))
         return total / members
 
+    def stimuli(self, image):
+        return self.stem(centred(image))
+
     def compute_outputs(self, image, noise=None, num_steps=None, return_energy=False, max_steps=None):
         features, more = self.compute_features(
-            self.stem(centred(image)),
+            self.stimuli(image),
             noise=noise,
             num_steps=num_steps,
             return_energy=return_energy,

@@ -58,9 +58,24 @@ class ImageModel(ConfiguredModel):
 
         Returns:
             `(rows, columns, channels)`.
+
+        Raises:
+            ValueError: If a size is no multiple of the patches'.
         """
         height, width = (given or own for given, own in zip((height, width), self.image_size))
+        self._check_size((height, width))
         return height // self.patch_size, width // self.patch_size, self.channels
+
+    def stimuli(self, image):
+        """The conditional stimuli of the first block: linear features of the image.
+
+        Args:
+            image: As for a call.
+
+        Returns:
+            `(batch, *noise_shape())`.
+        """
+        raise NotImplementedError
 
     @staticmethod
     def make_inputs(image_size, channels, patch_size=1, **arguments):

@@ -76,10 +76,12 @@ class ObjectsModel(ImageModel):
         """
         return self.run(*inputs, training=training, head=False, **options)
 
+    def stimuli(self, image):
+        return self.position_embedding(self.patches(centred(image)))
+
     def compute_outputs(self, image, noise=None, num_steps=None, return_energy=False, max_steps=None, head=True):
-        patches = self.position_embedding(self.patches(centred(image)))
         features, more = self.compute_features(
-            patches, noise=noise, num_steps=num_steps, return_energy=return_energy, max_steps=max_steps
+            self.stimuli(image), noise=noise, num_steps=num_steps, return_energy=return_energy, max_steps=max_steps
         )
         output = self.projection(self.hidden(ops.max(features, axis=(1, 2)))) if head else features
         return (output, *more) if more else output

@@ -2,6 +2,7 @@
 
 import matplotlib.image
 import numpy as np
+from PIL import Image
 
 
 def check_picture(path, width=250, height=200, colours=20):
@@ -21,6 +22,12 @@ def check_picture(path, width=250, height=200, colours=20):
     assert len(np.unique(drawn, axis=0)) >= colours
     # Axes and letters are grey: what they stand around is not.
     assert (np.ptp(drawn, axis=-1) > 30).mean() > 0.01
+
+
+def film_length(path):
+    """The number of frames of an animated GIF."""
+    with Image.open(path) as film:
+        return film.n_frames
 
 
 def capture_figures(monkeypatch):

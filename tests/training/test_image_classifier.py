@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from picture_helpers import check_picture
+from picture_helpers import check_picture, film_length
 
 from training.__main__ import main
 from training.images.classifier import PRESETS, ClassifierExperiment
@@ -57,13 +57,15 @@ def test_a_classifier_is_trained_and_evaluated_with_an_ensemble(data_dir, tmp_pa
     start = ["image_classifier", "--preset", "cifar10_akorn_small", "--run-dir", str(run), *places]
     assert main([*start, *words(*AKORN, *few)]) == 0
     check_picture(run / "calibration.png")
+    assert film_length(run / "oscillators.gif") == 2
     assert main(["evaluate", str(run), *places, *words("members=3")]) == 0
     trained, ensemble = [result["test"] for result in json.loads((run / "results.json").read_text())]
     assert sorted(trained) == ["accuracy", "calibration_error", "cross_entropy"]
     assert trained["cross_entropy"] == pytest.approx(np.log(3), abs=0.5)
     assert trained["accuracy"] * 9 == pytest.approx(round(trained["accuracy"] * 9))
     assert 0 < abs(ensemble["cross_entropy"] - trained["cross_entropy"]) < 0.1
-    few = ["robustness=attacks", "attack_images=6", "attack_steps=2", "attack_queries=4", "attack_draws=2"]
+    few = ["robustness=attacks", "attack_images=6", "attack_steps=2", "auto_attack_steps=2"]
+    few += ["attack_queries=4", "attack_draws=2"]
     assert main(["evaluate", str(run), *places, *words(*few, "epsilon=0.3")]) == 0
     attacked = json.loads((run / "results.json").read_text())[-1]["test"]
     names = ["clean", "noise", "signed_noise", "fgsm", "pgd", "pgd_euclidean", "square", "autoattack"]
@@ -71,6 +73,11 @@ def test_a_classifier_is_trained_and_evaluated_with_an_ensemble(data_dir, tmp_pa
     accuracy = {name: values["accuracy"] for name, values in attacked["attacks"].items()}
     assert accuracy["autoattack"] <= min(accuracy["pgd"], accuracy["square"], accuracy["noise"])
     assert attacked["gradients"]["white_box"] <= accuracy["clean"]
+
+
+def test_a_classifier_is_evaluated_on_other_data_than_it_was_trained_on(data_dir):
+    evaluated = experiment(data_dir, "cifar10_resnet_small", *SMALL, "data=cifar10", "test_data=colours")
+    assert len(evaluated.test.label) == 9
 
 
 def test_probabilities_are_means_over_initial_oscillators(data_dir):
@@ -123,6 +130,8 @@ def test_training_images_get_the_noise_that_is_asked_for(data_dir):
     ("preset", "changes", "message"),
     [
         ("cifar10_resnet_small", ["members=2"], "has no oscillators"),
+        ("cifar10_resnet_small", ["test_steps=2"], "takes none"),
+        ("cifar10_akorn_small", ["arguments.image_size=16"], "of 16 x 16, and those of 'colours' to evaluate on"),
         ("cifar10_resnet_small", ["arguments.num_classes=10"], "tells 10 classes of colour images apart"),
         ("cifar10_akorn_small", ["data=digits8"], "images of 1 channels"),
         ("cifar10_akorn_small", ["mixture=mixup"], "augmix"),

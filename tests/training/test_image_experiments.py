@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from picture_helpers import check_picture
+from picture_helpers import check_picture, film_length
 
 from keras_kuramoto.models import ObjectsModel
 from training.__main__ import main
@@ -54,6 +54,7 @@ def test_objects_are_learned_without_labels_and_found(run):
     assert last["train"]["loss"] != first["train"]["loss"]
     assert all(0 < last["test"][name] < 1 for name in ("fg_ari", "mean_best_overlap"))
     check_picture(run / "objects.png")
+    assert film_length(run / "oscillators.gif") == 3
 
 
 def test_a_run_is_evaluated_with_other_clusters(run, data_dir, capsys):
@@ -90,6 +91,21 @@ def test_bad_options_of_an_evaluation_are_refused(run, data_dir, capsys, change,
     assert main(["evaluate", str(run), "--data-dir", data_dir, "--set", change]) == 2
     assert message in capsys.readouterr().err
     assert (run / "results.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("clusters=100", "number of features of an image, 8 x 8"),
+        ("test_data=tetrominoes/35x35_train1_test2", "multiples of `patch_size` = 4. Received (35, 35)"),
+    ],
+)
+def test_what_an_evaluation_would_refuse_is_refused_before_a_run_is_made(data_dir, tmp_path, capsys, change, message):
+    path = tmp_path / "run"
+    arguments = ["objects", "--preset", "objects_tetrominoes_small", "--data-dir", data_dir, "--run-dir", str(path)]
+    assert main([*arguments, *settings(change)]) == 2
+    assert message in capsys.readouterr().err
+    assert not path.exists()
 
 
 def test_pictures_go_where_they_are_asked_for_and_never_over_others(run, data_dir, tmp_path, capsys):

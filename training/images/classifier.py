@@ -12,7 +12,7 @@ from keras_kuramoto.metrics import ExpectedCalibrationError
 from keras_kuramoto.models import ImageClassifier
 from training.datasets.augmentations import AugMix, ClassifierAugmentation, RandomSignedNoise
 from training.datasets.images import load_images
-from training.images.pictures import calibration_figure
+from training.images.pictures import calibration_figure, films
 from training.images.running import ImageRunner, trajectories
 from training.images.toolbox import require_packages
 from training.options import AdamOptions, option
@@ -34,6 +34,7 @@ class ClassifierOptions(AdamOptions):
             layer for other classes, as of a pre-training; none if empty.
         mixture: What is done to an image after it was cropped and its colours changed: `"augmix"` or `"none"`.
         noise: Largest size of noise of random sign that is added to a training image, from 0 to 1.
+        test_data: Data set to evaluate on, such as `"cifar10_corrupted/fog_5"`; empty for that of the training.
         test_images: How many images an evaluation takes, the first ones; 0 for all.
         members: Initial oscillators of each image, over which probabilities are averaged.
         test_steps: Number of Kuramoto steps of each block; 0 for the model's own.
@@ -42,7 +43,8 @@ class ClassifierOptions(AdamOptions):
         attack_images: How many images are attacked and corrupted, the first ones.
         epsilon: ε of the attacks in the maximum norm.
         euclidean_epsilon: ε of PGD in the Euclidean norm.
-        attack_steps: Steps of PGD and of AutoAttack's APGD.
+        attack_steps: Steps of PGD.
+        auto_attack_steps: Steps of each APGD of AutoAttack.
         attack_queries: Answers that an attack without gradients asks for, of each image.
         attack_draws: Initial oscillators over which an attack takes the mean of the gradient (EoT).
     """
@@ -54,6 +56,7 @@ class ClassifierOptions(AdamOptions):
     start: str = option("")
     mixture: str = option("augmix", choices=tuple(MIXTURES))
     noise: float = option(0.0, least=0, most=1)
+    test_data: str = option("", evaluation=True)
     test_images: int = option(0, least=0, evaluation=True)
     members: int = option(1, least=1, evaluation=True)
     test_steps: int = option(0, least=0, evaluation=True)
@@ -63,6 +66,7 @@ class ClassifierOptions(AdamOptions):
     epsilon: float = option(8 / 255, above=0, most=1, evaluation=True)
     euclidean_epsilon: float = option(0.5, above=0, evaluation=True)
     attack_steps: int = option(20, least=1, evaluation=True)
+    auto_attack_steps: int = option(100, least=1, evaluation=True)
     attack_queries: int = option(1000, least=1, evaluation=True)
     attack_draws: int = option(8, least=1, evaluation=True)
 
@@ -125,6 +129,8 @@ class ClassifierExperiment(PresetExperiment):
         self._has_energy, self._noise_shape = model.has_energy, model.noise_shape()
         if options.members > 1 and not model.has_energy:
             raise ValueError(f"`members` is for AKOrN; the model '{options.model}' has no oscillators.")
+        if options.test_steps and "num_steps" not in model.arguments:
+            raise ValueError(f"`test_steps` is for models that take steps; the model '{options.model}' takes none.")
         # Said before an evaluation has taken minutes.
         measured = options.robustness
         require_packages(attacks=measured in ("attacks", "all"), corruptions=measured in ("corruptions", "all"))
@@ -134,21 +140,26 @@ class ClassifierExperiment(PresetExperiment):
         self._change = ClassifierAugmentation(height, MIXTURES[options.mixture]())
         self._add_noise = RandomSignedNoise(options.noise)
         self._classes = model.num_classes
-        self.test = self.read("test")
+        self.test = self.read(options.test_data or options.data, "test")
+        if self.test.image.shape[1:3] != (height, width):
+            raise ValueError(
+                f"The model '{options.model}' is for images of {height} x {width}, and those of "
+                f"'{options.test_data or options.data}' to evaluate on are of {self.test.image.shape[1:3]}."
+            )
         self._runners = {}
 
-    def read(self, split):
-        """A split of the data set: `training.datasets.images.Images`."""
-        images = load_images(self.options.data, split, self.data_dir)
+    def read(self, data, split):
+        """A split of a data set: `training.datasets.images.Images`."""
+        images = load_images(data, split, self.data_dir)
         if images.image.shape[-1] != 3 or images.classes != self._classes:
             raise ValueError(
                 f"The model '{self.options.model}' tells {self._classes} classes of colour images apart, and "
-                f"'{self.options.data}' has images of {images.image.shape[-1]} channels of {images.classes} classes."
+                f"'{data}' has images of {images.image.shape[-1]} channels of {images.classes} classes."
             )
         return images
 
     def examples(self):
-        train = self.read("train")
+        train = self.read(self.options.data, "train")
         return {"image": train.image, "label": train.label}
 
     def batch(self, examples, seed):
@@ -236,7 +247,7 @@ class ClassifierExperiment(PresetExperiment):
 
         def logits_of(image, seed):
             if not model.has_energy:
-                return model.run(image)
+                return model.run(image, **steps)
             shape = (image.shape[0], *model.noise_shape(*image.shape[1:3]))
             drawn = [tf.random.stateless_normal(shape, tf.stack([seed, member])) for member in members]
             logits = [model.run(image, noise, **steps) for noise in drawn]
@@ -247,6 +258,7 @@ class ClassifierExperiment(PresetExperiment):
         # More draws are in vain where nothing is random.
         draws = options.attack_draws if model.has_energy else 1
         epsilon, times, queries = options.epsilon, options.attack_steps, options.attack_queries
+        auto_times = options.auto_attack_steps
         if options.robustness in ("attacks", "all"):
             tried = {
                 "noise": attacks.RandomNoise(epsilon),
@@ -257,7 +269,7 @@ class ClassifierExperiment(PresetExperiment):
                     options.euclidean_epsilon, attacks.EuclideanNorm(), steps=times, draws=draws
                 ),
                 "square": attacks.Square(epsilon, queries, draws),
-                "autoattack": attacks.AutoAttack(epsilon, times, queries=queries, draws=draws),
+                "autoattack": attacks.AutoAttack(epsilon, auto_times, queries=queries, draws=draws),
             }
             results["attacks"] = robustness.under_attack(
                 classifier, images, labels, tried, draws, options.seed, progress=True
@@ -280,4 +292,7 @@ class ClassifierExperiment(PresetExperiment):
     def report(self, model, strategy):
         images, labels = self._test()
         curve = self._calibration(self.probabilities(model, strategy, images), labels).curve()
-        return {}, {"calibration.png": calibration_figure({"": curve})}
+        return {}, {
+            "calibration.png": calibration_figure({"": curve}),
+            **films(model, images[0], self.options.seed, self.options.test_steps or None),
+        }

@@ -10,7 +10,7 @@ from training.datasets.images import ImageStream
 from training.datasets.objects import load
 from training.images.clustering import AgglomerativeClustering, KMeansClustering, UpTiling, feature_maps, find_objects
 from training.images.contrast import ContrastiveExperiment, ContrastiveOptions
-from training.images.pictures import objects_figure
+from training.images.pictures import films, objects_figure
 from training.images.running import ImageRunner, trajectories
 from training.options import option
 
@@ -56,7 +56,8 @@ def _paper(data, examples, epochs, batch_size=256, **options):
         steps=updates - updates % 10,
         final_learning_rate=1.0,
         warmup_steps=0,
-        evaluate_every=1000,
+        # Ten times: the clusters of large data sets take long.
+        evaluate_every=updates // 100 * 10,
         checkpoint_every=500,
         **options,
     )
@@ -84,9 +85,9 @@ _SETTINGS = {
     # Outlines have no colours to be told by: a view must not be too small a part of the image.
     "objects_shapes_small": _small(32, data="shapes", clusters=5, crop=0.3, steps=1500, evaluate_every=300),
 }
-# Each for AKOrN and for the baselines that there are of its size.
+# Each for AKOrN and for the baselines that there are of its size, whose features the paper does not make finer.
 PRESETS = {
-    name + kind: dataclasses.replace(options, model=name + kind)
+    name + kind: dataclasses.replace(options, model=name + kind, up_tiling=1 if kind else options.up_tiling)
     for name, options in _SETTINGS.items()
     for kind in ("", "_conv", "_iterative", "_iterative_conv", "_vit")
     if name + kind in ObjectsModel.presets
@@ -182,4 +183,7 @@ class ObjectsExperiment(ContrastiveExperiment):
         truth = self.test["mask"][:_DRAWN].astype("int32")
         features = feature_maps(self.features_of(model, strategy), images, self.options.test_batch)
         labels = find_objects(lambda _: features, images, self._clustering(), len(images))
-        return {}, {"objects.png": objects_figure(images, labels, features, truth)}
+        return {}, {
+            "objects.png": objects_figure(images, labels, features, truth),
+            **films(model, images[0], self.options.seed, self.options.test_steps or None),
+        }

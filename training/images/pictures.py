@@ -1,5 +1,7 @@
 """Pictures of what is found in images: masks and features beside the truth, oscillators over time, reliability."""
 
+import functools
+
 import numpy as np
 
 from training import plots
@@ -240,6 +242,36 @@ def save_animation(path, states, energies, oscillator_dim, image=None, channels=
                 shown.set_data(colour)
             point.set_data([step], [energies[step]])
             writer.grab_frame()
+
+
+def films(model, image, seed, num_steps=None):
+    """The animation of the last block's oscillators for one image, as `Experiment.report` has its figures.
+
+    Args:
+        model: An `ImageModel`.
+        image: `(height, width, 3)`, float32 in [0, 1].
+        seed: Seed of the initial oscillators.
+        num_steps: Number of steps of all blocks, their own if `None`.
+
+    Returns:
+        Dictionary from `"oscillators.gif"` to a function that writes it at a path; empty for a model without
+        oscillators.
+
+    Example:
+
+    >>> from keras_kuramoto.models import ObjectsModel
+    >>> model = ObjectsModel.from_preset("objects_tetrominoes_small")
+    >>> list(films(model, np.ones((32, 32, 3), "float32"), seed=0))
+    ['oscillators.gif']
+    """
+    if not model.has_energy:
+        return {}
+    c = model.stimuli(image[None])
+    noise = np.random.default_rng(seed).standard_normal(c.shape).astype("float32")
+    states, energies = trajectories(model.network, c, noise, num_steps)[-1]
+    dim = model.network.blocks[-1].kuramoto.oscillator_dim
+    write = functools.partial(save_animation, states=states[0], energies=energies[0], oscillator_dim=dim, image=image)
+    return {"oscillators.gif": write}
 
 
 def _named(title, values):

@@ -43,7 +43,13 @@ _TINY_IMAGENET = PretrainingOptions(
 )
 PRESETS = {
     f"{name}_pretraining": dataclasses.replace(_TINY_IMAGENET, model=name)
-    for name in ("cifar10_akorn", "cifar10_akorn_n4", "cifar10_akorn_attention", "cifar10_resnet18")
+    for name in (
+        "cifar10_akorn",
+        "cifar10_akorn_n4",
+        "cifar10_akorn_attention",
+        "cifar10_akorn_attention_n4",
+        "cifar10_resnet18",
+    )
 }
 
 
