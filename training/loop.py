@@ -53,7 +53,7 @@ class Trainer:
         experiment.batches(0)
         self._update = update = Update(experiment, strategy)
         self.model, self.average, self.optimizer = update.model, update.average, update.optimizer
-        # As is what an evaluation would find, hours later.
+        # Likewise what an evaluation would else find hours later.
         experiment.check_model(self.average)
         weights = {id(v) for v in self.model.weights}
         state = {

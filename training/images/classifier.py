@@ -258,7 +258,6 @@ class ClassifierExperiment(PresetExperiment):
         # More draws are in vain where nothing is random.
         draws = options.attack_draws if model.has_energy else 1
         epsilon, times, queries = options.epsilon, options.attack_steps, options.attack_queries
-        auto_times = options.auto_attack_steps
         if options.robustness in ("attacks", "all"):
             tried = {
                 "noise": attacks.RandomNoise(epsilon),
@@ -269,7 +268,7 @@ class ClassifierExperiment(PresetExperiment):
                     options.euclidean_epsilon, attacks.EuclideanNorm(), steps=times, draws=draws
                 ),
                 "square": attacks.Square(epsilon, queries, draws),
-                "autoattack": attacks.AutoAttack(epsilon, auto_times, queries=queries, draws=draws),
+                "autoattack": attacks.AutoAttack(epsilon, options.auto_attack_steps, queries=queries, draws=draws),
             }
             results["attacks"] = robustness.under_attack(
                 classifier, images, labels, tried, draws, options.seed, progress=True
